@@ -1,0 +1,25 @@
+# What a contributor runs; `make` alone runs everything that is checked before a change lands.
+PY ?= .venv/bin/python
+
+check: lint test
+
+install:
+	python3 -m venv .venv
+	$(PY) -m pip install -q -e '.[test,lint]'
+
+format:
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+lint:
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+test:
+	$(PY) -m pytest -n auto
+
+samples:
+	$(PY) sample_images/make.py
+
+.PHONY: check install format lint test samples

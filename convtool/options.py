@@ -1,0 +1,131 @@
+"""The words of a run: option values as text turned into checked values. The command line and ``apply`` share them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isfinite
+
+from convtool.errors import UsageError
+from convtool.geometry import Padding, Pair, pair, standard_padding
+
+RANGES = ("clip", "abs", "shift", "stretch", "symmetric", "raw")
+MERGES = ("magnitude", "max", "mean", "sum")
+CHANNELS = ("each", "sum", "luma", "r", "g", "b", "a")
+ALPHAS = ("weighted", "keep", "filter", "drop")
+DTYPES = ("uint8", "uint16", "float32")
+
+
+@dataclass(frozen=True)
+class Range:
+    """How a map becomes sample values: a policy and the gain that multiplies the map first."""
+
+    how: str
+    gain: Fraction = Fraction(1)
+
+    def __str__(self) -> str:
+        return self.how if self.gain == 1 else f"{self.how}:{self.gain}"
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """A clause "; did you mean ...?" for a mistyped word, or nothing."""
+    close = difflib.get_close_matches(word.casefold(), list(words), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def parse_number(text: str) -> Fraction:
+    """A number as people write weights: ``3``, ``-0.5``, ``1e-3``, ``1/16``. Raises UsageError."""
+    if not _NUMBER.fullmatch(text) or len(text) > 64:
+        shown = text if len(text) <= 24 else text[:21] + "..."
+        raise UsageError(f"{shown!r} is not a number (write 3, -0.5, 1e-3 or 1/16)")
+    top, _, bottom = text.partition("/")
+    if bottom and Fraction(bottom) == 0:
+        raise UsageError(f"{text!r} divides by zero")
+    value = _fraction(top) / (_fraction(bottom) if bottom else 1)
+    if abs(value) > Fraction(10) ** 30:
+        raise UsageError(f"{text!r} is larger than 1e30")
+    return value
+
+
+def _fraction(text: str) -> Fraction:
+    exponent = re.search(r"[eE]([+-]?\d+)$", text)
+    if exponent and abs(int(exponent[1])) > 40:
+        raise UsageError(f"{text!r} has an exponent beyond 40")
+    return Fraction(text)
+
+
+_DECIMAL = r"(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
+_NUMBER = re.compile(rf"[+-]?(?:{_DECIMAL})(?:/(?:{_DECIMAL}))?", re.ASCII)
+
+
+def parse_range(text: str) -> Range:
+    """``HOW`` or ``HOW:GAIN``, the gain a number or fraction other than 0."""
+    how, _, gain = text.partition(":")
+    if how not in RANGES:
+        raise UsageError(f"range {how!r} is not one of {', '.join(RANGES)}{did_you_mean(how, RANGES)}")
+    if not gain and ":" in text:
+        raise UsageError(f"range {text!r} has no gain behind the colon; write {how}:1/4 or {how}")
+    value = parse_number(gain) if gain else Fraction(1)
+    if value == 0:
+        raise UsageError(f"range {text!r} multiplies by 0")
+    return Range(how, value)
+
+
+def parse_pair(text: str, name: str) -> Pair:
+    """``N`` or ``NxM`` (rows x columns), whole numbers from 1 up."""
+    match = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", text, re.ASCII)
+    if not match:
+        raise UsageError(f"{name} {text!r} is not N or NxM (rows x columns), as in 2 or 2x1")
+    rows = int(match[1])
+    return pair((rows, int(match[2]) if match[2] else rows), name, 1)
+
+
+def parse_padding(text: str) -> Padding:
+    """``N``, ``NxM``, ``T,R,B,L``, ``same``, ``valid`` or ``full``."""
+    words = ("same", "valid", "full")
+    if text in words:
+        return standard_padding(text)
+    if match := re.fullmatch(r"(\d{1,6})(?:[xX](\d{1,6}))?", text, re.ASCII):
+        rows = int(match[1])
+        return standard_padding((rows, int(match[2]) if match[2] else rows))
+    if match := re.fullmatch(r"(\d{1,6}),(\d{1,6}),(\d{1,6}),(\d{1,6})", text, re.ASCII):
+        top, right, bottom, left = (int(number) for number in match.groups())
+        return (top, bottom), (left, right)
+    hint = did_you_mean(text, words)
+    raise UsageError(f"pad {text!r} is not N, NxM, T,R,B,L (top, right, bottom, left), same, valid or full{hint}")
+
+
+def parse_border(text: str) -> tuple[str, float]:
+    """A mode name, or ``constant=V`` with V in sample units: (mode, value)."""
+    from convtool.border import MODES
+
+    name, _, value = text.partition("=")
+    if name == "constant":
+        if not value:
+            raise UsageError("border constant needs its value in sample units, as in constant=128")
+        return name, parse_float(value, "border constant")
+    if text not in MODES:
+        names = [mode if mode != "constant" else "constant=V" for mode in MODES]
+        raise UsageError(f"border {text!r} is not one of {', '.join(names)}{did_you_mean(name, MODES)}")
+    return name, 0.0
+
+
+def parse_float(text: str, name: str) -> float:
+    """A finite number, also as a fraction."""
+    try:
+        value = float(parse_number(text))
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from None
+    if not isfinite(value):
+        raise UsageError(f"{name}: {text!r} is not finite")
+    return value
+
+
+def choice(value: str, name: str, words: tuple[str, ...]) -> str:
+    """``value`` if it is one of ``words``; raises UsageError with did-you-mean."""
+    if value not in words:
+        raise UsageError(f"{name} {value!r} is not one of {', '.join(words)}{did_you_mean(value, words)}")
+    return value
