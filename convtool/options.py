@@ -17,6 +17,12 @@ MERGES = ("magnitude", "max", "mean", "sum")
 CHANNELS = ("each", "sum", "luma", "r", "g", "b", "a")
 ALPHAS = ("weighted", "keep", "filter", "drop")
 DTYPES = ("uint8", "uint16", "float32")
+FORMAT_NAMES = ("png", "jpg", "tif", "webp", "bmp", "ppm", "pgm", "npy")
+
+MAX_PIXELS = 89_478_485
+"""Default limit of an input's pixels: a quarter of a gigabyte of RGB, the level at which Pillow warns."""
+MAX_BYTES = 1 << 30
+"""Default limit of bytes read from standard input: 1 GiB."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,108 @@
+"""``apply``: the Python twin of ``convtool apply``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convtool import options
+from convtool.errors import UsageError
+from convtool.filtering import filter_map, plan_map
+from convtool.geometry import Padding, Pair, pair, standard_padding
+from convtool.kernel import KernelSet
+from convtool.library import Library
+from convtool.maps import Settings, list_maps
+from convtool.options import Range
+from convtool.picture import Picture, picture_from_array
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+RAW = Range("raw")
+
+
+def apply(
+    image: NDArray[Any] | Image,
+    kernels: str | KernelSet | Sequence[str | KernelSet],
+    *,
+    stride: int | Pair | str = 1,
+    pad: object = "same",
+    border: str | None = None,
+    dilation: int | Pair | str = 1,
+    channels: str | None = None,
+    flip: bool = False,
+    bias: float | None = None,
+    merge: str | None = None,
+    range: str | None = None,
+    dtype: str | None = None,
+    alpha: str = "weighted",
+) -> dict[str, NDArray[Any]]:
+    """Filter an image with one or more kernels, as the command does.
+
+    >>> apply(np.eye(8), "sobel", pad=1)["sobel-x"].shape
+    (8, 8)
+
+    image: an array (H, W) or (H, W, C), two and four channels ending in alpha, or a Pillow image.
+    kernels: a ``--kernel`` spec, a KernelSet, or several of them.
+    stride, dilation: whole numbers, (rows, columns), or text as on the command line.
+    pad: a number, (rows, columns), ((top, bottom), (left, right)), or ``same``, ``valid``, ``full``.
+    border: ``zeros``, ``constant=V``, ``replicate``, ``reflect``, ``symmetric``, ``circular``; by default reflect
+        for same padding and zeros otherwise.
+    channels, flip, bias, merge, alpha: as on the command line.
+    range, dtype: without them maps are raw float32, signed, in the units of the image; with either they are toned
+        as a file would be (the other defaults to the kernel's range and the image's type).
+
+    Returns a dict from map label to array (H', W') or (H', W', C). Raises UsageError or KernelError for arguments
+    that cannot be meant and GeometryError where a kernel does not fit the image (all are ValueErrors).
+    """
+    raw = range is None and dtype is None
+    settings = Settings(
+        stride=_pair(stride, "stride"),
+        padding=_padding(pad),
+        border=None if border is None else options.parse_border(border),
+        dilation=_pair(dilation, "dilation"),
+        channels=None if channels is None else options.choice(channels, "channels", options.CHANNELS),
+        flip=flip,
+        bias=bias,
+        merge=None if merge is None else options.choice(merge, "merge", options.MERGES),
+        range=RAW if raw else None if range is None else options.parse_range(range),
+        dtype="float32" if raw else None if dtype is None else options.choice(dtype, "dtype", options.DTYPES),
+        alpha=options.choice(alpha, "alpha", options.ALPHAS),
+    )
+    maps = list_maps(_sets(kernels), settings)
+    picture = _picture(image)
+    found = {}
+    for spec in maps:
+        samples = filter_map(plan_map(spec, picture.layout, settings), picture).samples
+        found[spec.label] = samples[..., 0] if samples.shape[2] == 1 else samples
+    return found
+
+
+def _sets(kernels: str | KernelSet | Sequence[str | KernelSet]) -> list[KernelSet]:
+    if isinstance(kernels, (str, KernelSet)):
+        kernels = [kernels]
+    if not kernels:
+        raise UsageError("no kernel is given")
+    if all(isinstance(kernel, str) for kernel in kernels):
+        return Library().load_all([str(kernel) for kernel in kernels])
+    library = Library()
+    return [kernel if isinstance(kernel, KernelSet) else library.load(kernel) for kernel in kernels]
+
+
+def _picture(image: Any) -> Picture:
+    if hasattr(image, "getbands"):  # a Pillow image; nothing else of Pillow is needed here
+        from convtool.decode import picture_from_image
+
+        return picture_from_image(image)
+    return picture_from_array(np.asarray(image))
+
+
+def _pair(value: int | Pair | str, name: str) -> Pair:
+    return options.parse_pair(value, name) if isinstance(value, str) else pair(value, name, 1)
+
+
+def _padding(value: object) -> Padding:
+    return options.parse_padding(value) if isinstance(value, str) else standard_padding(value)

@@ -1,0 +1,79 @@
+"""Weights from ``.npy`` and ``.npz`` files: checked by their header before anything is allocated."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from convtool.errors import KernelError
+from convtool.kernel import MAX_SIDE
+from convtool.options import did_you_mean
+
+MAX_WEIGHTS = 1 << 26
+"""Largest number of weights in a bank (512 MB in double precision); fixed."""
+
+
+def read_bank(path: Path, name: str) -> tuple[str, NDArray[np.float64]]:
+    """The label and weights (N, kh, kw) or (N, C, kh, kw) of a file; (kh, kw) comes as (1, kh, kw).
+
+    ``name`` picks an array of an npz. Raises KernelError naming the file.
+    """
+    try:
+        if not path.is_file():
+            raise KernelError("no such file" if not path.exists() else "is not a regular file")
+        with path.open("rb") as file:
+            if path.suffix.lower() == ".npz":
+                name, weights = _from_npz(file, name)
+            elif name:
+                raise KernelError(f"#{name}: an .npy file holds one array without a name")
+            else:
+                name, weights = path.stem, _checked(file)
+    except (KernelError, OSError, ValueError, EOFError, zipfile.BadZipFile, SyntaxError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).split("\n")[0]
+        raise KernelError(f"{path}: {reason}") from None
+    if weights.ndim == 2:
+        weights = weights[None]
+    return re.sub(r"[^\w.-]", "_", name), weights
+
+
+def _from_npz(file: IO[bytes], name: str) -> tuple[str, NDArray[np.float64]]:
+    with zipfile.ZipFile(file) as archive:
+        names = [entry.removesuffix(".npy") for entry in archive.namelist() if entry.endswith(".npy")]
+        if not names:
+            raise KernelError("holds no arrays")
+        if not name and len(names) > 1:
+            raise KernelError(f"holds {len(names)} arrays; write file#name with one of {', '.join(names[:8])}")
+        name = name or names[0]
+        if name not in names:
+            hint = did_you_mean(name, names) or f"; it has {', '.join(names[:8])}"
+            raise KernelError(f"has no array {name!r}{hint}")
+        with archive.open(f"{name}.npy") as member:
+            return name, _checked(member)
+
+
+def _checked(file: IO[bytes]) -> NDArray[np.float64]:
+    version = npy.read_magic(file)
+    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = header(file)
+    if dtype.kind not in "biuf":
+        raise KernelError(f"has dtype {dtype}; weights are real numbers")
+    if len(shape) not in (2, 3, 4) or 0 in shape:
+        raise KernelError(f"has shape {shape}; weights are (kh, kw), (N, kh, kw) or (N, C, kh, kw)")
+    if max(shape[-2:]) > MAX_SIDE:
+        raise KernelError(f"has shape {shape}; the largest kernel side is {MAX_SIDE}, which is fixed")
+    count = int(np.prod(shape, dtype=object))
+    if count > MAX_WEIGHTS:
+        raise KernelError(f"has {count} weights; at most {MAX_WEIGHTS} are read, a fixed limit")
+    data = file.read(count * dtype.itemsize)
+    if len(data) < count * dtype.itemsize:
+        raise KernelError(f"is cut short: {len(data)} bytes of weights, {count * dtype.itemsize} announced")
+    weights: NDArray[Any] = np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if fortran else "C")
+    if not np.isfinite(weights).all():
+        raise KernelError("has weights that are not finite numbers")
+    return np.ascontiguousarray(weights, dtype=np.float64)

@@ -1,0 +1,115 @@
+"""Which samples of a picture a kernel sees, and what becomes of alpha."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convtool.border import Rows
+from convtool.engine import sample_bounds
+from convtool.errors import GeometryError
+from convtool.kernel import Kernel
+from convtool.picture import Layout
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of R, G and B in luma (ITU-R BT.601)."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Input channels of one kernel on pictures of one layout.
+
+    ``indices`` are channels of the picture (one may repeat), ``summed`` adds them up, ``luma`` first makes one plane
+    of three. ``alpha`` is what the map's alpha comes from: ``none``, ``anchor`` (the alpha of the pixel that an
+    output belongs to), ``weighted`` (colours weighted by alpha) or ``channel`` (filtered like a colour, the last).
+    """
+
+    indices: tuple[int, ...]
+    luma: bool
+    summed: bool
+    alpha: str
+
+    @property
+    def channels(self) -> int:
+        """Channels that go into the sum."""
+        return 1 if self.luma else len(self.indices)
+
+    @property
+    def maps(self) -> int:
+        """Channels that come out of it, alpha not counted unless it is filtered like a colour."""
+        return 1 if self.summed else self.channels + (self.luma and self.alpha == "channel")
+
+    def rows(self, samples: NDArray[Any]) -> Rows:
+        """The selected channels of samples (H, W, C): views, or rows made on demand."""
+        if self.luma:
+            return LumaRows(samples, self.alpha == "channel")
+        first, count = self.indices[0], len(self.indices)
+        if self.indices == tuple(range(first, first + count)):
+            return samples[..., first : first + count]
+        return np.broadcast_to(samples[..., first : first + 1], (*samples.shape[:2], count))
+
+    def bounds(self, samples: NDArray[Any]) -> tuple[float, bool]:
+        """Largest magnitude of the selected samples, and whether they are whole numbers."""
+        peak, whole = sample_bounds(samples)
+        return peak, whole and not self.luma
+
+
+class LumaRows:
+    """Rows of luma in float32, unrounded, made when they are read; alpha behind it if asked for."""
+
+    def __init__(self, samples: NDArray[Any], with_alpha: bool) -> None:
+        self._samples = samples
+        self._alpha = with_alpha
+        self.shape = (*samples.shape[:2], 2 if with_alpha else 1)
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float32]:
+        part = self._samples[rows].astype(np.float32)
+        luma = part[..., 0:1] * np.float32(LUMA[0])
+        luma += part[..., 1:2] * np.float32(LUMA[1])
+        luma += part[..., 2:3] * np.float32(LUMA[2])
+        return np.concatenate((luma, part[..., -1:]), axis=-1) if self._alpha else luma
+
+
+def select(layout: Layout, kernel: Kernel, mode: str | None, policy: str) -> Selection:
+    """The channels of a kernel on pictures of ``layout``; raises GeometryError, naming both numbers, on a mismatch."""
+    colours = tuple(range(layout.colours))
+    alpha = "none" if not layout.alpha or policy == "drop" else "anchor" if policy == "keep" else policy
+    alpha = "channel" if alpha == "filter" else alpha
+    if kernel.depth is not None:
+        return _deep(layout, kernel, kernel.depth, colours, alpha)
+    if mode == "a":
+        if not layout.alpha:
+            raise GeometryError(f"--channels a: the picture ({layout}) has no alpha")
+        return Selection((layout.colours,), luma=False, summed=False, alpha="none")
+    if mode in ("r", "g", "b"):
+        if layout.colours not in (1, 3):
+            raise GeometryError(f"--channels {mode}: the picture has {layout.colours} channels, not R, G and B")
+        at = "rgb".index(mode) if layout.colours == 3 else 0
+        if alpha == "channel":  # one colour and alpha are not neighbours: alpha is the anchor's
+            alpha = "anchor"
+        return Selection((at,), luma=False, summed=False, alpha=alpha)
+    if mode == "luma" and layout.colours != 1:
+        if layout.colours != 3:
+            raise GeometryError(f"--channels luma: the picture has {layout.colours} channels, not R, G and B")
+        return Selection(colours, luma=True, summed=False, alpha=alpha)
+    seen = (*colours, layout.colours) if alpha == "channel" else colours
+    summed = mode == "sum"
+    return Selection(seen, luma=False, summed=summed, alpha="none" if summed and alpha == "channel" else alpha)
+
+
+def _deep(layout: Layout, kernel: Kernel, depth: int, colours: tuple[int, ...], alpha: str) -> Selection:
+    if alpha == "channel":
+        colours, alpha = (*colours, layout.colours), "none"
+    if depth == layout.colours + 1 == 4 and layout.alpha:
+        return Selection((*range(layout.colours), layout.colours), luma=False, summed=True, alpha="none")
+    if depth == 3 and layout.colours == 1 and len(colours) == 1:
+        return Selection((0, 0, 0), luma=False, summed=True, alpha=alpha)
+    if depth != len(colours):
+        raise GeometryError(
+            f"{kernel.label} spans {depth} channels, the picture has {len(colours)} ({layout}); "
+            f"convert it, or use a kernel of depth {len(colours)} or without depth"
+        )
+    return Selection(colours, luma=False, summed=True, alpha=alpha)

@@ -1,0 +1,218 @@
+"""``convtool apply``: options to a checked run, results to messages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convtool import console, options
+from convtool.cli import types
+from convtool.errors import UsageError
+
+if TYPE_CHECKING:
+    from convtool.batch import Job, Options
+    from convtool.inputs import Found
+    from convtool.report import Report
+
+EPILOG = """\b
+Examples:
+  convtool apply img.png --kernel sobel --stride 1 --pad 1
+      img_sobel-x.png and img_sobel-y.png, one image per feature map
+  convtool apply img.png -k sobel --merge magnitude -o edges.png
+  convtool apply img.png -k "0 -1 0; -1 5 -1; 0 -1 0"
+  convtool apply img.png -k my.yaml#glow -k box:size=5 -k sobel-x@90
+  convtool apply photos/ -k blur -o 'soft/{parent}/{stem}.{ext}' --recursive
+  cat img.png | convtool apply - -k gaussian:sigma=2 -f npy | convtool apply - -k sobel-x \\
+      --range abs:1/255 --dtype uint8 -f png > x.png
+\b
+The kernel is read as written (correlation, as in CNN frameworks and OpenCV);
+--flip turns it by 180 degrees (the mathematician's convolution).
+Exit codes: 0 all written, 1 an input failed, 2 refused before any pixel was read.
+"""
+
+
+@click.command("apply", epilog=EPILOG, short_help="Filter pictures: one image per feature map.")
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.option("--recursive", is_flag=True, help="Take sub-folders too; the output keeps their tree.")
+@click.option("-k", "--kernel", "kernels", multiple=True, metavar="SPEC", help="Name, name:param=V, name@ANGLE, file, "
+              "file#name or weights \"1 2 1; 2 4 2\"; repeatable.")  # fmt: skip
+@click.option("--kernel-dir", metavar="DIR", help="Look kernels up here first.")
+@click.option("-s", "--stride", type=types.STRIDE, default="1", help="Step of the window, rows x columns.  [1]")
+@click.option("-p", "--pad", type=types.PADDING, default="same", help="N, NxM, T,R,B,L, same, valid or full.  [same]")
+@click.option("-b", "--border", type=types.BORDER, help="zeros, constant=V, replicate, reflect, symmetric, circular.  "
+              "[reflect for same, else zeros]")  # fmt: skip
+@click.option("--dilation", type=types.DILATION, default="1", help="Distance between taps, rows x columns.  [1]")
+@click.option("--channels", type=types.word("channels", options.CHANNELS), help="each, sum (one plane), luma, or one "
+              "of r g b a.  [sum for kernels with depth, else each]")  # fmt: skip
+@click.option("--flip", is_flag=True, help="Turn the weights by 180 degrees; the anchor stays.")
+@click.option("--bias", type=types.NUMBER, help="Replace the kernel's bias, in sample units.")
+@click.option("--merge", type=types.word("merge", options.MERGES), help="Join the maps of each kernel set into one.")
+@click.option("--range", "range_", type=types.RANGE, help="clip, abs, shift, stretch, symmetric or raw, with a gain as "
+              "in abs:1/4.  [the kernel's, else clip]")  # fmt: skip
+@click.option("--dtype", type=types.word("dtype", options.DTYPES), help="Sample type of the output.  [the input's]")
+@click.option("--alpha", type=types.word("alpha", options.ALPHAS), default="weighted", help="What transparency does.  "
+              "[weighted]")  # fmt: skip
+@click.option("-o", "--output", metavar="OUT", help="-, a file, a folder, or a template of {stem} {suffix} {ext} "
+              "{kernel} {map} {index} {parent}.  [beside the input]")  # fmt: skip
+@click.option("-f", "--format", "format_", type=types.word("format", options.FORMAT_NAMES), metavar="FORMAT",
+              help="png jpg tif webp bmp ppm pgm npy.  [the output's suffix, the input's, png]")  # fmt: skip
+@click.option("--quality", type=click.IntRange(1, 100), default=92, help="Of jpg and webp.  [92]")
+@click.option("--compress", type=types.COMPRESS, default="fast", help="Of png and tif.  [fast]")
+@click.option("--force", is_flag=True, help="Replace outputs that exist.")
+@click.option("--skip-existing", is_flag=True, help="Leave outputs that exist.")
+@click.option("--dry-run", is_flag=True, help="Show outputs, shapes, methods and memory; read headers only.")
+@click.option("--json", "json_", is_flag=True, help="One JSON line per map on stdout.")
+@click.option("--verify", type=click.IntRange(1), metavar="N", help="Recompute N random pixels by the definition.")
+@click.option("--max-pixels", type=click.IntRange(1), default=options.MAX_PIXELS, metavar="N",
+              help=f"Refuse larger pictures.  [{options.MAX_PIXELS}]")  # fmt: skip
+@click.option("--max-bytes", type=click.IntRange(1), default=options.MAX_BYTES, metavar="N",
+              help="Refuse more on stdin.  [1 GiB]")  # fmt: skip
+@click.option("-q", "--quiet", is_flag=True, help="Errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what is done, and how.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def command(**given: Any) -> int:
+    """Slide kernels over pictures and write one image per feature map.
+
+    INPUT is a picture, a folder of pictures, or - for standard input.
+    """
+    _check_words(given)
+    from convtool.batch import plan_run
+    from convtool.library import Library
+
+    library = Library(given["kernel_dir"])
+    sets = library.load_all(given["kernels"])
+    if not given["quiet"]:
+        for note in library.notes:
+            console.say(note)
+    settings, found, run_options = _prepare(given)
+    jobs = plan_run(found.sources, sets, settings, run_options)
+    if given["dry_run"]:
+        from convtool.cli.dryrun import dry_run
+
+        return dry_run(jobs, run_options, json=given["json_"])
+    return _execute(jobs, found, run_options, given)
+
+
+def _check_words(given: dict[str, Any]) -> None:
+    """Refuse what the options alone show to be wrong."""
+    if not given["inputs"]:
+        raise UsageError("no input; name a picture, a folder or - for standard input (see convtool apply --help)")
+    if not given["kernels"]:
+        raise UsageError("no kernel; give one with -k, as in -k sobel (`convtool kernels` lists the names)")
+    if given["force"] and given["skip_existing"]:
+        raise UsageError("--force and --skip-existing contradict each other; give one of them")
+    if list(given["inputs"]).count("-") > 1:
+        raise UsageError("standard input (-) is given twice")
+    stdout = given["output"] == "-" or (given["output"] is None and "-" in given["inputs"])
+    if given["json_"] and stdout:
+        raise UsageError("--json and -o - would both write to standard output; name a file with -o")
+    if given["output"] is None:
+        folder = next((name for name in given["inputs"] if Path(name).is_dir()), None)
+        if folder is not None:
+            raise UsageError(f"{folder} is a folder; say where its maps go with -o, as in -o out/")
+
+
+def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
+    from convtool.batch import Options
+    from convtool.decode import Limits, is_npy
+    from convtool.encode import Encoding
+    from convtool.inputs import find_inputs
+    from convtool.maps import Settings
+    from convtool.naming import make_naming
+    from convtool.stdio import check_stdout, read_stdin
+
+    settings = Settings(
+        stride=given["stride"],
+        padding=given["pad"],
+        border=given["border"],
+        dilation=given["dilation"],
+        channels=given["channels"],
+        flip=given["flip"],
+        bias=given["bias"],
+        merge=given["merge"],
+        range=given["range_"],
+        dtype=given["dtype"],
+        alpha=given["alpha"],
+    )
+    raw = given["dtype"] == "float32" or (given["range_"] is not None and given["range_"].how == "raw")
+    stdin = "-" in given["inputs"]
+    naming = make_naming(given["output"], given["format_"], stdin=stdin, raw=raw)
+    if naming.kind == "stdout" and not given["dry_run"]:
+        check_stdout()
+    folder = Path(naming.output) if naming.kind == "folder" else None
+    if naming.kind == "template":
+        folder = Path(naming.output.partition("{")[0]).parent if "/" in naming.output.partition("{")[0] else None
+    found = find_inputs(given["inputs"], recursive=given["recursive"], output_folder=folder)
+    if not found.sources and not found.failures:
+        others = f" ({found.others} other files)" if found.others else ""
+        deeper = "" if given["recursive"] else "; --recursive takes sub-folders too"
+        raise UsageError(f"no pictures in {', '.join(given['inputs'])}{others}{deeper}")
+    data = read_stdin(given["max_bytes"]) if stdin else None
+    if data is not None and naming.kind == "stdout" and naming.format is None and is_npy(data):
+        naming = make_naming(given["output"], "npy", stdin=stdin, raw=raw)
+    return (
+        settings,
+        found,
+        Options(
+            naming=naming,
+            encoding=Encoding(given["quality"], given["compress"]),
+            limits=Limits(given["max_pixels"], reduce_16bit=given["dtype"] == "uint8"),
+            force=given["force"],
+            skip_existing=given["skip_existing"],
+            measure=given["json_"],
+            verify=given["verify"] or 0,
+            stdin=data,
+        ),
+    )
+
+
+def _execute(jobs: list[Job], found: Found, run_options: Options, given: dict[str, Any]) -> int:
+    from convtool.batch import Failed, Written, make_folders, run_job
+    from convtool.cli import Terminated
+    from convtool.report import Report, json_line
+
+    quiet = given["quiet"]
+    make_folders(jobs)
+    report = Report(len(jobs) + len(found.failures))
+
+    def take(result: Any) -> None:
+        report.add(result)
+        if given["json_"]:
+            click.echo(json_line(result))
+        if isinstance(result, Failed):
+            console.say(f"{_name(result.path)}: {result.reason}")
+        elif isinstance(result, Written) and not quiet:
+            for note in result.notes if result.work.index == 0 else ():
+                console.say(f"{_name(result.work.source.path)}: {note}")
+            if given["verbose"]:
+                plan = result.map.plan
+                console.say(f"{result.work.source.path} -> {result.work.target.path}  {plan.layout}  {plan.methods}")
+
+    try:
+        for path, reason in found.failures:
+            take(Failed(path, reason))
+        for job in console.progress(jobs, len(jobs), enabled=not quiet):
+            for result in run_job(job, run_options):
+                take(result)
+    except (KeyboardInterrupt, Terminated) as stop:
+        console.say(f"interrupted: {len(report.done)} of {report.inputs} done")
+        return 143 if isinstance(stop, Terminated) else 130
+    _summarise(report, found, quiet=quiet, verbose=given["verbose"])
+    return report.exit_code
+
+
+def _name(path: str) -> str:
+    return "standard input" if path == "-" else path
+
+
+def _summarise(report: Report, found: Found, *, quiet: bool, verbose: bool) -> None:
+    """The summary: on a terminal or when asked for, and always if something failed."""
+    several = report.failures and report.inputs > 1
+    if quiet or not (several or verbose or report.verified or console.is_terminal()):
+        return
+    for line in report.summary():
+        console.say(line)
+    if found.others:
+        console.say(f"{found.others:,} other file{'' if found.others == 1 else 's'} passed over")

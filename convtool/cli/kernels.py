@@ -1,0 +1,115 @@
+"""``convtool kernels``: the list of names, and ``show`` and ``check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from convtool import console
+from convtool.errors import ConvtoolError
+
+if TYPE_CHECKING:
+    from convtool.definitions import Definition
+    from convtool.library import Library
+
+EPILOG = """\b
+Examples:
+  convtool kernels                      every name, by family
+  convtool kernels show sobel-x         the matrix, its facts, its frequency response
+  convtool kernels show gabor:theta=30  any spec that --kernel takes
+  convtool kernels check my.yaml        is the file right?
+"""
+
+
+@click.group("kernels", epilog=EPILOG, invoke_without_command=True, short_help="List, show and check kernels.")
+@click.option("--kernel-dir", metavar="DIR", help="Look kernels up here first.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.pass_context
+def command(context: click.Context, kernel_dir: str | None, debug: bool) -> None:
+    """List the kernels that can be named, with family and summary."""
+    context.obj = kernel_dir
+    if context.invoked_subcommand is None:
+        _list(_library(kernel_dir))
+
+
+@command.command("show")
+@click.argument("specs", nargs=-1, required=True, metavar="NAME...")
+@click.pass_obj
+def show(kernel_dir: str | None, specs: tuple[str, ...]) -> None:
+    """Draw kernels: the matrix, its facts and its frequency response. NAME is any spec that --kernel takes."""
+    from convtool.drawing import draw_kernel
+
+    library = _library(kernel_dir)
+    kernels = [kernel for spec in specs for kernel in library.load(spec).kernels]
+    for at, kernel in enumerate(kernels):
+        if at:
+            click.echo()
+        console.draw(draw_kernel(kernel))
+
+
+@command.command("check")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.pass_obj
+def check(kernel_dir: str | None, files: tuple[str, ...]) -> int:
+    """Read kernel files and make every kernel in them; exit code 1 if one is bad."""
+    library = _library(kernel_dir)
+    bad = 0
+    for name in files:
+        try:
+            maps = _check_file(library, Path(name))
+        except ConvtoolError as error:
+            bad += 1
+            console.say(str(error))
+        else:
+            click.echo(f"{console.shown(name)}: good, {maps}")
+    return 1 if bad else 0
+
+
+def _check_file(library: Library, path: Path) -> str:
+    from convtool.spec import ARRAY_SUFFIXES
+
+    if path.suffix.lower() in ARRAY_SUFFIXES:
+        kernels = library.load(str(path)).kernels
+        return f"{len(kernels)} kernel{'' if len(kernels) == 1 else 's'}"
+    definitions = library.read(path)
+    maps = sum(len(library.build(definition).kernels) for definition in definitions.values())
+    return f"{len(definitions)} name{'' if len(definitions) == 1 else 's'}, {maps} map{'' if maps == 1 else 's'}"
+
+
+def _library(kernel_dir: str | None) -> Library:
+    from convtool.library import Library
+
+    return Library(kernel_dir)
+
+
+def _list(library: Library) -> None:
+    from convtool.drawing import Line, Piece
+
+    families: dict[str, list[Definition]] = {}
+    for definition, _ in library.names():
+        families.setdefault(definition.path.stem, []).append(definition)
+    width = max(len(d.name) for found in families.values() for d in found) + 2
+    kind = max(len(_kind(d)) for found in families.values() for d in found) + 2
+    lines: list[Line] = []
+    for family, found in families.items():
+        lines.append((Piece(family),))
+        lines += [(Piece(f"  {d.name:<{width}}{_kind(d):<{kind}}{d.summary}"),) for d in found]
+    console.draw(lines)
+    for note in library.notes:
+        console.say(note)
+
+
+def _kind(definition: Definition) -> str:
+    """What a name gives, in a word or two."""
+    if definition.maps:
+        return f"{len(definition.maps)} maps"
+    if definition.rotations > 1:
+        return f"{definition.rotations} maps"
+    if definition.generator:
+        from convtool.generators import GENERATORS
+
+        return ":" + ",".join(parameter.name for parameter in GENERATORS[definition.generator].parameters)
+    size = f"{definition.shape[-2]}x{definition.shape[-1]}"
+    return f"{size} depth {definition.shape[0]}" if len(definition.shape) == 3 else size

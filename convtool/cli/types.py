@@ -1,0 +1,57 @@
+"""Option values as click types: each hands its text to the one parser in ``convtool.options``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from convtool import options
+from convtool.errors import UsageError
+
+
+class Parsed(click.ParamType[Any]):
+    """Text parsed by a function of convtool.options, its UsageError becoming click's."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The parsed value; a default that is a value already passes."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except UsageError as error:
+            raise click.UsageError(f"{_option(param)}{error}", ctx=ctx) from None
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """How the value is called in help."""
+        return self.name
+
+
+def _option(param: click.Parameter | None) -> str:
+    return f"{param.opts[-1]}: " if param is not None else ""
+
+
+STRIDE = Parsed("N|NxM", lambda text: options.parse_pair(text, "stride"))
+DILATION = Parsed("N|NxM", lambda text: options.parse_pair(text, "dilation"))
+PADDING = Parsed("P", options.parse_padding)
+BORDER = Parsed("MODE", options.parse_border)
+RANGE = Parsed("HOW[:GAIN]", options.parse_range)
+NUMBER = Parsed("X", lambda text: options.parse_float(text, "bias"))
+
+
+def word(name: str, words: tuple[str, ...]) -> Parsed:
+    """One of some words, with did-you-mean."""
+    return Parsed("|".join(words), lambda text: options.choice(text, name, words))
+
+
+def compress(text: str) -> str:
+    """``fast``, ``small`` or a level 0 to 9."""
+    return options.choice(text, "compress", ("fast", "small", *"0123456789"))
+
+
+COMPRESS = Parsed("fast|small|0-9", compress)

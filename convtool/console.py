@@ -1,0 +1,87 @@
+"""Messages on stderr, and the only user of rich: drawings and progress on a terminal.
+
+Names are escaped once, here: file names may hold control characters, markup or bytes that are no text.
+"""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from convtool.drawing import Line
+
+Item = TypeVar("Item")
+
+
+def shown(text: str) -> str:
+    """Text that can be printed anywhere on one line: control characters and undecodable bytes as escapes."""
+    return "".join(character if _printable(character) else _escape(character) for character in text)
+
+
+def _printable(character: str) -> bool:
+    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii") if code > 126 or code < 32 else f"\\x{code:02x}"
+
+
+def say(message: str) -> None:
+    """One line on stderr, as ``convtool: message``; a stderr that is gone is no reason to stop."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(f"convtool: {shown(message)}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def is_terminal() -> bool:
+    """Whether stderr is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def progress(items: Iterable[Item], total: int, *, enabled: bool) -> Iterator[Item]:
+    """The items, with a progress bar on stderr while they are worked off."""
+    if not enabled or total < 2 or not is_terminal():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield from bar.track(items, total=total)
+
+
+def draw(lines: Iterable[Line]) -> None:
+    """Lines on stdout: coloured by their heat on a terminal, plain text when piped."""
+    if not sys.stdout.isatty():
+        for line in lines:
+            sys.stdout.write("".join(piece.text for piece in line).rstrip() + "\n")
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    screen = Console(highlight=False, soft_wrap=True)
+    for line in lines:
+        text = Text()
+        for piece in line:
+            text.append(piece.text, style=_style(piece.heat))
+        screen.print(text)
+
+
+def _style(heat: float | None) -> str:
+    """Blue for negative, red for positive, the stronger the deeper; dark text on light cells."""
+    if heat is None or heat == 0:
+        return ""
+    weak = round(235 * (1 - min(abs(heat), 1.0)) + 20)
+    background = f"rgb({weak},{weak},255)" if heat < 0 else f"rgb(255,{weak},{weak})"
+    return f"black on {background}"

@@ -1,0 +1,110 @@
+"""Pictures out: samples as the bytes of a file format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from convtool.errors import InputError
+from convtool.formats import refusal
+from convtool.picture import Layout
+from convtool.png16 import write_png16
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Encoder settings: ``quality`` of jpg and webp, ``compress`` (fast, small, 0 to 9) of lossless formats."""
+
+    quality: int = 92
+    compress: str = "fast"
+
+
+def encode(
+    samples: NDArray[Any],
+    layout: Layout,
+    format_name: str,
+    encoding: Encoding,
+    metadata: dict[str, Any],
+    file: IO[bytes],
+) -> None:
+    """Write samples (H, W, C), alpha last, to a binary file; raises InputError for what the format cannot hold."""
+    if reason := refusal(format_name, layout):
+        raise InputError(reason)
+    plain = samples[..., 0] if samples.shape[2] == 1 else samples
+    if format_name == "npy":
+        np.lib.format.write_array(file, np.ascontiguousarray(plain), allow_pickle=False)
+        return
+    kept = _kept(metadata, layout)
+    if layout.channels > 1 and layout.dtype != "uint8":
+        if format_name == "png":
+            write_png16(samples, file, _level(encoding), kept)
+        else:
+            _write_deep_tiff(samples, layout, encoding, file)
+        return
+    image = Image.fromarray(np.ascontiguousarray(plain))
+    image.save(file, **_options(format_name, layout, encoding), **_accepted(format_name, kept))
+
+
+def _kept(metadata: dict[str, Any], layout: Layout) -> dict[str, Any]:
+    """Metadata that is still true of the output: a profile belongs to its colour model."""
+    kept = dict(metadata)
+    profile = kept.get("icc_profile")
+    if profile and len(profile) >= 20:
+        model = profile[16:20]
+        if (model == b"GRAY") != (layout.colours == 1):
+            del kept["icc_profile"]
+    return kept
+
+
+def _accepted(format_name: str, kept: dict[str, Any]) -> dict[str, Any]:
+    known = {
+        "png": ("icc_profile", "exif", "dpi"),
+        "jpg": ("icc_profile", "exif", "dpi"),
+        "tif": ("icc_profile", "dpi"),
+        "webp": ("icc_profile", "exif"),
+        "bmp": ("dpi",),
+    }
+    return {key: value for key, value in kept.items() if key in known.get(format_name, ())}
+
+
+def _level(encoding: Encoding) -> int:
+    """zlib's level."""
+    return {"fast": 1, "small": 9}.get(encoding.compress) or int(encoding.compress)
+
+
+def _options(format_name: str, layout: Layout, encoding: Encoding) -> dict[str, Any]:
+    if format_name == "png":
+        if encoding.compress == "small":
+            return {"format": "PNG", "optimize": True}
+        return {"format": "PNG", "compress_level": _level(encoding)}
+    if format_name == "jpg":
+        return {"format": "JPEG", "quality": encoding.quality}
+    if format_name == "webp":
+        return {"format": "WEBP", "quality": encoding.quality}
+    if format_name == "tif":
+        if encoding.compress in ("fast", "0"):
+            return {"format": "TIFF", "compression": None}
+        predictor = 3 if layout.dtype == "float32" else 2
+        return {"format": "TIFF", "compression": "tiff_adobe_deflate", "tiffinfo": {317: predictor}}
+    return {"format": {"bmp": "BMP", "ppm": "PPM", "pgm": "PPM"}[format_name]}
+
+
+def _write_deep_tiff(samples: NDArray[Any], layout: Layout, encoding: Encoding, file: IO[bytes]) -> None:
+    try:
+        import tifffile
+    except ImportError:
+        raise InputError(
+            f"{layout.dtype} colour as tif needs the extra: pip install 'convtool[deep]'; -f npy needs none"
+        ) from None
+    tifffile.imwrite(
+        file,
+        np.ascontiguousarray(samples),
+        photometric="rgb" if layout.colours == 3 else "minisblack",
+        extrasamples=["unassalpha"] if layout.alpha else None,
+        compression=None if encoding.compress in ("fast", "0") else "zlib",
+        metadata=None,
+    )

@@ -1,0 +1,251 @@
+"""Kernels times a picture: feature maps, strip by strip.
+
+Strips of output rows are filtered, merged and toned straight into the samples of the map. Where a range policy
+looks at the whole map (stretch, symmetric), the sums are computed twice rather than kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convtool.border import Border
+from convtool.channels import Selection, select
+from convtool.engine.bank import bank_of
+from convtool.engine.plan import Plan, make_plan
+from convtool.errors import GeometryError
+from convtool.geometry import Geometry, resolve
+from convtool.kernel import Kernel
+from convtool.maps import MapSpec, Settings
+from convtool.opacity import WeightedSum, anchor_rows
+from convtool.picture import Layout, Picture
+from convtool.tone import FULL, Extent, Toner, tone_alpha
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One kernel planned for pictures of one layout."""
+
+    kernel: Kernel
+    selection: Selection
+    geometry: Geometry
+    border: Border
+    plan: Plan
+
+    def weighted(self, layout: Layout) -> WeightedSum:
+        """The same sum with colours weighted by alpha."""
+        whole = layout.dtype != "float32"
+        full = float(FULL[layout.dtype])
+        peak = full if whole else float(np.finfo(np.float32).max)
+        return WeightedSum(
+            self.kernel,
+            self.plan.bank,
+            self.geometry,
+            self.border,
+            peak=peak,
+            whole=whole and not self.selection.luma,
+            full=full,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MapPlan:
+    """One feature map planned for pictures of one layout."""
+
+    spec: MapSpec
+    source: Layout
+    layout: Layout
+    members: tuple[Member, ...]
+
+    @property
+    def methods(self) -> str:
+        """How the members are computed, as ``--dry-run`` shows it."""
+        return ", ".join(dict.fromkeys(str(member.plan) for member in self.members))
+
+    def strips(self) -> Iterator[tuple[int, int]]:
+        """Strips of output rows that every member can do in one go."""
+        step = min(member.plan.strip_rows for member in self.members)
+        for first in range(0, self.layout.height, step):
+            yield first, min(first + step, self.layout.height)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMap:
+    """A finished map: samples (H', W', C), alpha last, and what became of its values."""
+
+    plan: MapPlan
+    samples: Array
+    extent: Extent
+    clipped: int
+    """Colour samples that clipping changed."""
+
+
+def plan_map(spec: MapSpec, layout: Layout, settings: Settings) -> MapPlan:
+    """Plan a map for pictures of ``layout``; raises GeometryError where the kernel does not fit them."""
+    members = tuple(_plan_member(kernel, layout, settings) for kernel in spec.members)
+    shapes = {member.geometry.out for member in members}
+    if len(shapes) > 1:
+        sizes = " and ".join(f"{rows}x{columns}" for rows, columns in sorted(shapes))
+        raise GeometryError(f"{spec.label}: maps of {sizes} cannot be merged; --pad same makes them equal")
+    counts = {member.selection.maps for member in members}
+    kinds = {member.selection.alpha for member in members}
+    if len(counts) > 1 or len(kinds) > 1:
+        raise GeometryError(f"{spec.label}: maps with different channels cannot be merged; try --channels sum")
+    alpha, channels = kinds.pop() != "none", counts.pop()
+    if alpha and members[0].selection.alpha == "channel":
+        channels -= 1
+    height, width = shapes.pop()
+    dtype = settings.dtype or layout.dtype
+    return MapPlan(spec, layout, Layout(height, width, channels, alpha, dtype), members)
+
+
+def _plan_member(kernel: Kernel, layout: Layout, settings: Settings) -> Member:
+    selection = select(layout, kernel, settings.channels, settings.alpha)
+    border = Border(*settings.edge)
+    try:
+        geometry = resolve(
+            (layout.height, layout.width),
+            kernel.size,
+            stride=settings.stride,
+            padding=settings.padding,
+            dilation=settings.dilation,
+        )
+    except GeometryError as error:
+        raise GeometryError(f"{kernel.label} on {layout.height}x{layout.width}: {error}") from None
+    bank = bank_of(kernel, selection.channels, summed=selection.summed)
+    peak, whole = selection.bounds(np.empty((0, 0, 0), dtype=layout.dtype))
+    channels = selection.maps if selection.luma else selection.channels
+    plan = make_plan(bank, geometry, border, channels, peak=peak, whole=whole)
+    return Member(kernel, selection, geometry, border, plan)
+
+
+def filter_map(plan: MapPlan, picture: Picture, *, extent: bool = False) -> FeatureMap:
+    """Compute one map of a picture. ``extent`` asks for the smallest and largest value even if no policy needs them."""
+    run = _Run(plan, picture)
+    policy = plan.spec.range
+    found: Extent | None = None
+    if policy.how in ("stretch", "symmetric"):
+        found = run.measure()
+    toner = Toner(policy, plan.source.dtype, plan.layout.dtype, found)
+    layout = plan.layout
+    samples = np.empty((layout.height, layout.width, layout.channels), dtype=layout.dtype)
+    measured = run.write(toner, samples, measure=extent and found is None)
+    return FeatureMap(plan, samples, found or measured, toner.clipped)
+
+
+class _Run:
+    """One plan on one picture."""
+
+    def __init__(self, plan: MapPlan, picture: Picture) -> None:
+        self.plan = plan
+        self.picture = picture
+        kind = plan.members[0].selection.alpha
+        if kind == "weighted" and bool((picture.opacity == FULL[plan.source.dtype]).all()):
+            kind = "anchor"  # an opaque alpha: the plain sums say the same
+        self.kind = kind
+        self.weighted = [m.weighted(plan.source) for m in plan.members] if kind == "weighted" else []
+
+    def measure(self) -> Extent:
+        """Smallest and largest value of the map's visible colours."""
+        meter = _Meter()
+        for first, last in self.plan.strips():
+            y, alpha = self.values(first, last)
+            meter.add(self._colour(y), alpha if self.weighted else None)
+        return meter.extent
+
+    def write(self, toner: Toner, samples: Array, measure: bool) -> Extent:
+        """Fill the map's samples strip by strip."""
+        meter = _Meter()
+        colours = self.plan.layout.colours + (self.kind == "channel")
+        for first, last in self.plan.strips():
+            out = samples[first:last, :, :colours]
+            if self._plain:
+                self._write_sums(toner, out, first, last, meter if measure else None)
+            else:
+                y, alpha = self.values(first, last)
+                if measure:
+                    meter.add(self._colour(y), alpha if self.weighted else None)
+                toner.values(y, out)
+                if alpha is not None and self.weighted:
+                    tone_alpha(alpha, self.plan.source.dtype, self.plan.layout.dtype, samples[first:last, :, -1:])
+            if self.kind == "anchor":
+                opacity = anchor_rows(self.picture.opacity, self.plan.members[0].geometry, first, last)
+                tone_alpha(opacity, self.plan.source.dtype, self.plan.layout.dtype, samples[first:last, :, -1:])
+        return meter.extent
+
+    @property
+    def _plain(self) -> bool:
+        how = self.plan.spec.range.how
+        return len(self.plan.members) == 1 and not self.weighted and how not in ("stretch", "symmetric")
+
+    def _write_sums(self, toner: Toner, out: Array, first: int, last: int, meter: _Meter | None) -> None:
+        """The short way: sums go to samples without becoming float values in between."""
+        member = self.plan.members[0]
+        sums = member.plan.sums(member.selection.rows(self.picture.samples), first, last)
+        scale, bias = member.plan.bank.scales[0], Fraction(repr(member.kernel.bias))
+        if meter is not None:
+            colour = self._colour(sums)
+            ends = [float(v) * scale.numerator / scale.denominator + float(bias) for v in (colour.min(), colour.max())]
+            meter.add(np.array(ends), None)
+        toner.sums(sums, scale, bias, exact=member.plan.exact, bound=member.plan.bound, out=out)
+
+    def values(self, first: int, last: int) -> tuple[NDArray[np.float32], Array | None]:
+        """Values of output rows in sample units, merged, and their alpha if colours are weighted by it."""
+        maps: list[NDArray[np.float32]] = []
+        opacity: Array | None = None
+        for at, member in enumerate(self.plan.members):
+            rows = member.selection.rows(self.picture.samples)
+            if self.weighted:
+                y, alpha = self.weighted[at].values(rows, self.picture.opacity, first, last)
+                # A merged pixel is as visible as its least visible member, so nothing hidden shows up in it.
+                opacity = alpha if opacity is None else np.minimum(opacity, alpha)
+            else:
+                y = member.plan.values(rows, first, last) + np.float32(member.kernel.bias)
+            maps.append(y)
+        return merge(maps, self.plan.spec.merge), opacity
+
+    def _colour(self, y: Array) -> Array:
+        return y[..., : self.plan.layout.colours]
+
+
+class _Meter:
+    """Running extent of visible values."""
+
+    def __init__(self) -> None:
+        self.low, self.high = np.inf, -np.inf
+
+    def add(self, y: Array, alpha: Array | None) -> None:
+        """Take in values (rows, W, C); pixels with alpha 0 are invisible and do not count."""
+        if alpha is not None:
+            y = y[alpha[..., 0] > 0]
+        if y.size:
+            self.low, self.high = min(self.low, float(y.min())), max(self.high, float(y.max()))
+
+    @property
+    def extent(self) -> Extent:
+        """(0, 0) if nothing was visible."""
+        return Extent(self.low, self.high) if self.low <= self.high else Extent(0.0, 0.0)
+
+
+def merge(maps: Sequence[NDArray[np.float32]], how: str | None) -> NDArray[np.float32]:
+    """Join maps of one shape sample by sample: magnitude sqrt(sum y^2), max (signed), mean, sum; None for one map."""
+    if how is None:
+        return maps[0]
+    total: NDArray[np.float32] = np.square(maps[0]) if how == "magnitude" else maps[0].copy()
+    for y in maps[1:]:
+        if how == "max":
+            np.maximum(total, y, out=total)
+        else:
+            total += np.square(y) if how == "magnitude" else y
+    if how == "magnitude":
+        np.sqrt(total, out=total)
+    elif how == "mean":
+        total /= np.float32(len(maps))
+    return total

@@ -1,0 +1,110 @@
+"""Where kernel files lie, and which definition a name means."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+
+from convtool.definitions import Definition, fold, read_definitions
+from convtool.errors import KernelError
+from convtool.spec import YAML_SUFFIXES
+
+
+class Folder:
+    """A folder of kernel files. A strict one raises KernelError for a bad file; another skips it with a note."""
+
+    def __init__(self, path: Path, *, strict: bool, notes: list[str] | None = None) -> None:
+        self.path = path
+        self.strict = strict
+        self._notes = notes if notes is not None else []
+        self._read: dict[Path, dict[str, Definition]] = {}
+
+    @cached_property
+    def paths(self) -> list[Path]:
+        """The kernel files of the folder, in order of name."""
+        try:
+            entries = sorted(self.path.iterdir())
+        except OSError as error:
+            raise KernelError(f"{self.path}: {error.strerror or error}") from None
+        return [entry for entry in entries if entry.suffix.lower() in YAML_SUFFIXES and not entry.name.startswith(".")]
+
+    def find(self, name: str) -> Definition | None:
+        """The definition of a name; a name that two files define is an error."""
+        found = [definitions[fold(name)] for definitions in self._all() if fold(name) in definitions]
+        if len(found) > 1:
+            raise KernelError(f"{found[1].where}: is also defined in {found[0].path}")
+        return found[0] if found else None
+
+    def definitions(self) -> Iterator[Definition]:
+        """Every definition, file by file."""
+        for definitions in self._all():
+            yield from definitions.values()
+
+    def _all(self) -> Iterator[dict[str, Definition]]:
+        for path in self.paths:
+            yield self.file(path)
+
+    def file(self, path: Path) -> dict[str, Definition]:
+        """The definitions of one file, read once."""
+        if path not in self._read:
+            try:
+                self._read[path] = read_definitions(path)
+            except KernelError as error:
+                if self.strict:
+                    raise
+                self._notes.append(f"skipped a file that is no kernel file: {error}")
+                self._read[path] = {}
+        return self._read[path]
+
+
+class BuiltinFolder(Folder):
+    """The kernels that come with convtool. To start fast, only files that mention a name are read for it."""
+
+    def __init__(self) -> None:
+        super().__init__(builtin_path(), strict=True)
+
+    def find(self, name: str) -> Definition | None:
+        """The definition of a name."""
+        key = re.compile(rf"^{re.escape(fold(name))}\s*:", re.MULTILINE)
+        for path, text in self._texts.items():
+            if key.search(text) and (found := self.file(path).get(fold(name))):
+                return found
+        return None
+
+    @cached_property
+    def _texts(self) -> dict[Path, str]:
+        return {path: fold(path.read_text(encoding="utf-8")) for path in self.paths}
+
+
+def builtin_path() -> Path:
+    """The folder of the built-in kernels: inside an installed package, or ``kernels/`` of a checkout."""
+    inside = Path(str(files("convtool") / "builtin_kernels"))
+    if inside.is_dir():
+        return inside
+    root = Path(__file__).resolve().parent.parent
+    if (root / "pyproject.toml").is_file() and (root / "kernels").is_dir():
+        return root / "kernels"
+    raise KernelError("the built-in kernels are missing; install convtool again")
+
+
+def search_folders(kernel_dir: str | os.PathLike[str] | None, notes: list[str]) -> list[Folder]:
+    """The folders in which names are looked up, first to last: --kernel-dir, $CONVTOOL_KERNELS, ./kernels, built-in."""
+    folders: list[Folder] = []
+    given = [(Path(kernel_dir), "--kernel-dir")] if kernel_dir is not None else []
+    variable = os.environ.get("CONVTOOL_KERNELS", "")
+    given += [(Path(part), "$CONVTOOL_KERNELS") for part in variable.split(os.pathsep) if part]
+    for path, origin in given:
+        if not path.is_dir():
+            raise KernelError(f"{origin}: {path} is not a folder")
+        folder = Folder(path, strict=True)
+        list(folder.definitions())  # a bad file is refused even if the name wanted is in another
+        folders.append(folder)
+    builtin = BuiltinFolder()
+    local = Path("kernels")
+    if local.is_dir() and not local.samefile(builtin.path):
+        folders.append(Folder(local, strict=False, notes=notes))
+    return [*folders, builtin]

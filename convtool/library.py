@@ -1,0 +1,258 @@
+"""Specs and definitions turned into kernel sets."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from convtool.arrays import read_bank
+from convtool.definitions import Definition, fold, read_definitions
+from convtool.errors import KernelError
+from convtool.folders import Folder, search_folders
+from convtool.generators import GENERATORS, generate
+from convtool.kernel import Kernel, KernelSet, exact_kernel, make_kernel
+from convtool.options import did_you_mean
+from convtool.spec import ARRAY_SUFFIXES, Spec, parse_spec
+
+
+def load_kernel(spec: str) -> KernelSet:
+    """The kernel set of a ``--kernel`` spec.
+
+    >>> [kernel.label for kernel in load_kernel("sobel").kernels]
+    ['sobel-x', 'sobel-y']
+
+    Names are looked up as on the command line: $CONVTOOL_KERNELS, ./kernels, the built-in set. Raises KernelError
+    (a ValueError) for a spec that names nothing or a definition that is wrong.
+    """
+    library = Library()
+    found = library.load(spec)
+    for note in library.notes:
+        warnings.warn(note, stacklevel=2)
+    return found
+
+
+class Library:
+    """The kernels that can be named in one run. ``notes`` collects what the user should be told once."""
+
+    def __init__(self, kernel_dir: str | os.PathLike[str] | None = None) -> None:
+        self.notes: list[str] = []
+        self.folders: list[Folder] = search_folders(kernel_dir, self.notes)
+        self._files: dict[Path, dict[str, Definition]] = {}
+
+    def load_all(self, specs: Sequence[str]) -> list[KernelSet]:
+        """The sets of several specs, in order; raises KernelError if two maps would have one label."""
+        sets = [self.load(spec) for spec in specs]
+        inline = [at for at, found in enumerate(sets) if found.label.startswith("inline")]
+        if len(inline) > 1:
+            for number, at in enumerate(inline, 1):
+                sets[at] = _relabelled(sets[at], "inline", f"inline-{number}")
+        seen: set[str] = set()
+        for kernel in (kernel for found in sets for kernel in found.kernels):
+            if fold(kernel.label) in seen:
+                raise KernelError(f"the kernel {kernel.label} is given twice")
+            seen.add(fold(kernel.label))
+        return sets
+
+    def load(self, text: str) -> KernelSet:
+        """The kernel set of one spec."""
+        return self._resolve(parse_spec(text), home=None, trail=())
+
+    def names(self) -> Iterator[tuple[Definition, Folder]]:
+        """Every definition that can be named, each name once, in the order of lookup."""
+        seen: set[str] = set()
+        for folder in self.folders:
+            for definition in folder.definitions():
+                if fold(definition.name) not in seen:
+                    seen.add(fold(definition.name))
+                    yield definition, folder
+
+    def build(self, definition: Definition) -> KernelSet:
+        """The kernels of one definition, as if its name had been given."""
+        return self._build(definition, Spec(definition.name, name=definition.name), ())
+
+    def read(self, path: Path) -> dict[str, Definition]:
+        """The definitions of a file, read once."""
+        if path not in self._files:
+            self._files[path] = read_definitions(path)
+        return self._files[path]
+
+    def _resolve(self, spec: Spec, home: Path | None, trail: tuple[Definition, ...]) -> KernelSet:
+        if spec.inline is not None:
+            kernel = exact_kernel("inline", spec.inline.values, spec.inline.shape, summary="Weights typed in place")
+            return _turned(KernelSet("inline", (kernel,)), spec, generator="")
+        if spec.file:
+            return self._from_file(spec, trail)
+        definition = self._find(spec, home)
+        if definition in trail:
+            names = " -> ".join(step.name for step in (*trail[trail.index(definition) :], definition))
+            raise KernelError(f"{definition.where}: maps go in a circle: {names}")
+        return self._build(definition, spec, trail)
+
+    def _from_file(self, spec: Spec, trail: tuple[Definition, ...]) -> KernelSet:
+        path = Path(spec.file)
+        if path.suffix.lower() in ARRAY_SUFFIXES:
+            if spec.parameters:
+                raise KernelError(f"kernel {spec.text!r}: weights from a file take no parameters")
+            return _turned(_bank(path, spec.name), spec, generator="")
+        definitions = self.read(path)
+        if spec.name:
+            if fold(spec.name) not in definitions:
+                names = [definition.name for definition in definitions.values()]
+                hint = did_you_mean(spec.name, names) or f"; it has {', '.join(names[:8])}"
+                raise KernelError(f"{path}: has no kernel {spec.name!r}{hint}")
+            return self._build(definitions[fold(spec.name)], spec, trail)
+        if len(definitions) == 1:
+            return self._build(next(iter(definitions.values())), spec, trail)
+        if spec.parameters:
+            raise KernelError(f"kernel {spec.text!r}: parameters go with one kernel; write {path}#name:...")
+        kernels: dict[str, Kernel] = {}
+        for definition in definitions.values():
+            for kernel in self._build(definition, replace(spec, name=definition.name), trail).kernels:
+                kernels.setdefault(fold(kernel.label), kernel)
+        return KernelSet(path.stem, tuple(kernels.values()), f"All kernels of {path.name}")
+
+    def _find(self, spec: Spec, home: Path | None) -> Definition:
+        if home is not None and (found := self._home(home).get(fold(spec.name))):
+            return found
+        for at, folder in enumerate(self.folders):
+            if found := folder.find(spec.name):
+                if not folder.strict:
+                    self._note_shadow(found, folder, self.folders[at + 1 :])
+                return found
+        names = [definition.name for definition, _ in self.names()]
+        hint = did_you_mean(spec.name, names) or "; `convtool kernels` lists the names"
+        raise KernelError(f"there is no kernel {spec.name!r}{hint}")
+
+    def _home(self, path: Path) -> dict[str, Definition]:
+        for folder in self.folders:
+            if path in folder.paths:
+                return folder.file(path)
+        return self.read(path)
+
+    def _note_shadow(self, found: Definition, folder: Folder, later: list[Folder]) -> None:
+        for other in later:
+            hidden = other.find(found.name)
+            if hidden and replace(hidden, path=found.path, line=found.line) != found:
+                note = f"{found.name} is the one of {found.path}, which hides the built-in kernel of that name"
+                if note not in self.notes:
+                    self.notes.append(note)
+
+    def _build(self, definition: Definition, spec: Spec, trail: tuple[Definition, ...]) -> KernelSet:
+        try:
+            if definition.maps:
+                made = self._build_maps(definition, spec, trail)
+            elif spec.parameters and not definition.generator:
+                raise KernelError(f"takes no parameters, and {', '.join(spec.parameters)} is given")
+            else:
+                made = _build_single(definition, spec)
+        except KernelError as error:
+            if str(error).startswith(str(definition.path)):
+                raise
+            raise KernelError(f"{definition.where}: {error}") from None
+        return _turned(made, spec, definition.generator)
+
+    def _build_maps(self, definition: Definition, spec: Spec, trail: tuple[Definition, ...]) -> KernelSet:
+        if spec.parameters:
+            raise KernelError("is a set; parameters belong to one of its kernels")
+        kernels: list[Kernel] = []
+        for text, line in definition.maps:
+            try:
+                found = self._resolve(parse_spec(text), definition.path, (*trail, definition))
+            except KernelError as error:
+                if "in a circle" in str(error):
+                    raise
+                raise KernelError(f"{definition.path}:{line}: {definition.name}: maps: {error}") from None
+            kernels += found.kernels
+            if len(kernels) > MAX_MAPS:
+                raise KernelError(f"gives more than {MAX_MAPS} maps, a fixed limit")
+        return KernelSet(definition.name, tuple(kernels), definition.summary)
+
+
+MAX_MAPS = 4096
+"""Most maps of one set; fixed. Sets of sets could otherwise grow without end."""
+
+
+def _build_single(definition: Definition, spec: Spec) -> KernelSet:
+    facts: dict[str, object] = {
+        "bias": definition.bias,
+        "range": definition.range,
+        "summary": definition.summary,
+        "source": definition.source,
+    }
+    label = "-".join((definition.name, *spec.typed))
+    if definition.generator:
+        made = generate(definition.generator, definition.parameters | spec.parameters)
+        as_made = definition.scale == 1 and not definition.normalise
+        if as_made and made.integers is not None:
+            kernel = Kernel(label, made.weights, made.integers, made.scale, **facts)  # type: ignore[arg-type]
+        elif made.integers is not None and made.scale is not None:
+            values = [int(v) * made.scale for v in made.integers.ravel()]
+            kernel = _finished(definition, values, made.integers.shape, label, facts)
+        else:
+            weights = made.weights * float(definition.scale)
+            if definition.normalise:
+                weights = weights / _sum(float(weights.sum()), float(np.abs(weights).sum()))
+            kernel = make_kernel(label, weights, **facts)
+    else:
+        kernel = _finished(definition, list(definition.weights), definition.shape, label, facts)
+    if definition.rotations == 1:
+        return KernelSet(label, (kernel,), definition.summary)
+    step = 360 // definition.rotations
+    turned = [replace(kernel.turned(angle), label=f"{label}-{angle}") for angle in range(0, 360, step)]
+    return KernelSet(label, tuple(turned), definition.summary)
+
+
+def _finished(
+    definition: Definition, values: list[Fraction], shape: tuple[int, ...], label: str, facts: dict[str, object]
+) -> Kernel:
+    values = [value * definition.scale for value in values]
+    if definition.normalise:
+        total = sum(values, Fraction(0))
+        _sum(float(total), float(sum(map(abs, values))))
+        values = [value / total for value in values]
+    return exact_kernel(label, values, shape, **facts)
+
+
+def _sum(total: float, size: float) -> float:
+    if abs(total) <= 1e-9 * size:
+        raise KernelError(f"normalise: the weights add up to {total:g}, and nothing can be divided by that")
+    return total
+
+
+def _bank(path: Path, name: str) -> KernelSet:
+    label, weights = read_bank(path, name)
+    digits = max(2, len(str(len(weights) - 1)))
+    labels = [label] if len(weights) == 1 else [f"{label}-{at:0{digits}}" for at in range(len(weights))]
+    kernels = [
+        make_kernel(label, part, summary=f"From {path.name}") for label, part in zip(labels, weights, strict=True)
+    ]
+    return KernelSet(label, tuple(kernels), f"Weights from {path.name}")
+
+
+def _turned(found: KernelSet, spec: Spec, generator: str) -> KernelSet:
+    if spec.angle is None:
+        return found
+    try:
+        turned = [kernel.turned(spec.angle) for kernel in found.kernels]
+    except KernelError as error:
+        names = [p.name for p in GENERATORS[generator].parameters] if generator in GENERATORS else []
+        own = next((name for name in names if name in ("angle", "theta")), None)
+        hint = f"; {generator} has its own: {generator}:{own}={spec.angle}" if own else ""
+        raise KernelError(f"{error}{hint}") from None
+    ending = f"-turn{spec.angle}"
+    kernels = tuple(replace(kernel, label=kernel.label + ending) for kernel in turned)
+    return KernelSet(found.label + ending, kernels, found.summary)
+
+
+def _relabelled(found: KernelSet, old: str, new: str) -> KernelSet:
+    def renamed(label: str) -> str:
+        return new + label.removeprefix(old)
+
+    kernels: Iterable[Kernel] = (replace(kernel, label=renamed(kernel.label)) for kernel in found.kernels)
+    return KernelSet(renamed(found.label), tuple(kernels), found.summary)

@@ -1,0 +1,38 @@
+"""An estimate of a run's peak memory, for ``--dry-run``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convtool.filtering import MapPlan
+from convtool.picture import Layout
+
+IMPORTS = 36_000_000
+"""Python, NumPy and Pillow before any picture (measured)."""
+
+
+def peak_bytes(plan: MapPlan) -> int:
+    """Bytes at the highest point of decoding, filtering or encoding one map; an estimate, not a bound."""
+    source, target = _samples(plan.source), _samples(plan.layout)
+    stored = _stored(plan.source)
+    strip = max(
+        (member.plan.strip_rows * member.geometry.rows.stride + member.geometry.rows.span)
+        * member.geometry.columns.padded
+        * member.plan.channels
+        * member.plan.dtype.itemsize
+        for member in plan.members
+    )
+    decoding = stored + 2 * source  # the picture, its bytes, and their copy as an array
+    filtering = source + target + 4 * strip
+    encoding = source + 2 * target + _stored(plan.layout)
+    return IMPORTS + max(decoding, filtering, encoding)
+
+
+def _samples(layout: Layout) -> int:
+    return layout.height * layout.width * layout.channels * np.dtype(layout.dtype).itemsize
+
+
+def _stored(layout: Layout) -> int:
+    """Bytes of Pillow's storage: four a pixel for anything but grey."""
+    wide = 4 if layout.channels > 1 else np.dtype(layout.dtype).itemsize
+    return layout.height * layout.width * wide

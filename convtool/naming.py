@@ -1,0 +1,231 @@
+"""Output names: pure path arithmetic on the input's path and the options, never on content.
+
+-o -          stdout
+-o '{stem}…'  a template
+-o out/       a folder: it exists, ends in a slash or has no image suffix
+-o out.png    one file
+no -o         beside the input
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import string
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from convtool.errors import OutputError, UsageError
+from convtool.formats import format_of, is_image_suffix
+from convtool.options import did_you_mean
+
+STDIO = "-"
+FIELDS = ("stem", "suffix", "ext", "kernel", "map", "index", "parent")
+
+
+@dataclass(frozen=True)
+class Source:
+    """An input: its path as it is read and shown, and its folder relative to the folder argument it came from."""
+
+    path: str
+    parent: str = ""
+
+    @property
+    def stdin(self) -> bool:
+        """Whether this is standard input."""
+        return self.path == STDIO
+
+
+@dataclass(frozen=True)
+class MapName:
+    """What names say of a map."""
+
+    label: str
+    kernel: str
+    index: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where one map of one input goes; ``path`` is ``-`` for stdout."""
+
+    path: str
+    format: str
+
+    @property
+    def stdout(self) -> bool:
+        """Whether this is standard output."""
+        return self.path == STDIO
+
+
+@dataclass(frozen=True)
+class Naming:
+    """The output rule of a run; ``output`` and ``format`` are the options as given."""
+
+    kind: str
+    """``stdout``, ``template``, ``folder``, ``file`` or ``beside``."""
+    output: str
+    format: str | None
+    raw: bool = False
+    """Maps stay float: without a named format, inputs that cannot hold that become tif."""
+
+    def targets(self, source: Source, maps: Sequence[MapName]) -> list[Target]:
+        """The target of every map of an input, in order."""
+        return [self._target(source, name) for name in maps]
+
+    def _target(self, source: Source, name: MapName) -> Target:
+        if self.kind == "stdout":
+            suffix = "" if source.stdin else Path(source.path).suffix
+            # npy from stdin is only known from its content; whoever reads it says so.
+            other = "tif" if self.raw else "png"
+            return Target(STDIO, self.format or ("npy" if format_of(suffix) == "npy" else other))
+        if self.kind == "file":
+            return Target(self.output, self.format or _format(self.output))
+        stem, ext = self._stem_and_ext(source)
+        if self.kind == "template":
+            path = self._filled(source, name, stem, ext)
+            return Target(path, self.format or _format(path))
+        folder = Path(source.path).parent if self.kind == "beside" else Path(self.output) / source.parent
+        return Target(str(folder / f"{stem}_{name.label}.{ext}"), self.format or _format(ext))
+
+    def _stem_and_ext(self, source: Source) -> tuple[str, str]:
+        """The input's stem and the output's suffix without a dot."""
+        if source.stdin:
+            return "stdin", self.format or ("tif" if self.raw else "png")
+        path = Path(source.path)
+        suffix = path.suffix.removeprefix(".")
+        if self.format:
+            keeps = format_of(suffix) == self.format
+            return path.stem, suffix if keeps else self.format
+        if self.raw and format_of(suffix) not in ("tif", "npy"):
+            return path.stem, "tif"
+        if format_of(suffix):
+            return path.stem, suffix
+        return (f"{path.stem}_{suffix}" if suffix else path.stem), "png"
+
+    def _filled(self, source: Source, name: MapName, stem: str, ext: str) -> str:
+        path = Path(source.path)
+        fields = {
+            "stem": "stdin" if source.stdin else path.stem,
+            "suffix": "" if source.stdin else path.suffix.removeprefix("."),
+            "ext": ext,
+            "kernel": name.kernel,
+            "map": name.label,
+            "index": str(name.index),
+            "parent": source.parent or ".",
+        }
+        if "{ext}" in self.output and "{suffix}" not in self.output:
+            fields["stem"] = stem  # tells hopper.gif from hopper.png
+        filled = os.path.normpath(self.output.format_map(fields))
+        base = os.path.normpath(os.path.dirname(self.output.split("{")[0]) or ".")
+        if base != "." and os.path.commonpath([os.path.abspath(base), os.path.abspath(filled)]) != os.path.abspath(
+            base
+        ):
+            raise OutputError(f"{filled}: leaves the output folder {base}")
+        if base == "." and filled.startswith(".."):
+            raise OutputError(f"{filled}: leaves the output folder")
+        return filled
+
+
+def make_naming(output: str | None, format_name: str | None, *, stdin: bool, raw: bool = False) -> Naming:
+    """The rule of ``-o`` and ``-f``; raises UsageError where they contradict each other."""
+    if output is None:
+        return Naming("stdout" if stdin else "beside", "", format_name, raw)
+    if output == STDIO:
+        return Naming("stdout", output, format_name, raw)
+    if not output or "\0" in output:
+        raise UsageError("-o is empty; name a file, a folder or a template")
+    if "{" in output:
+        _check_template(output)
+        suffix = Path(output).suffix
+        if "{" not in suffix and suffix != ".":
+            _check_suffix(output, format_name)
+        return Naming("template", output, format_name, raw)
+    if Path(output).is_dir() or output.endswith(("/", os.sep)) or not is_image_suffix(Path(output).suffix):
+        return Naming("folder", output, format_name, raw)
+    _check_suffix(output, format_name)
+    return Naming("file", output, format_name)
+
+
+def _check_template(output: str) -> None:
+    try:
+        parts = list(string.Formatter().parse(output))
+    except ValueError as error:
+        raise UsageError(f"-o {output!r}: {error}; write {{{{ and }}}} for braces that are meant as such") from None
+    for _, field, spec, conversion in parts:
+        if field is None:
+            continue
+        if field not in FIELDS:
+            hint = did_you_mean(field, FIELDS) or f"; known are {', '.join('{' + each + '}' for each in FIELDS)}"
+            raise UsageError(f"-o {output!r}: unknown field {{{field}}}{hint}")
+        if spec or conversion:
+            raise UsageError(f"-o {output!r}: fields are written plainly, as in {{{field}}}")
+    if output.endswith(("/", os.sep)):
+        raise UsageError(f"-o {output!r}: a template names files; add {{stem}}_{{map}}.{{ext}}")
+
+
+def _check_suffix(output: str, format_name: str | None) -> None:
+    suffix = Path(output).suffix
+    if not format_of(suffix):
+        if is_image_suffix(suffix):
+            raise UsageError(f"-o {output}: {suffix} files are read, not written; try .png")
+        raise UsageError(f"-o {output}: has no image suffix; end it with .png or .{{ext}}")
+    if format_name and format_of(suffix) != format_name:
+        raise UsageError(f"-o {output} and -f {format_name} contradict each other; give one of them")
+
+
+def _format(name: str) -> str:
+    found = format_of(name.rpartition(".")[2])
+    if not found:
+        raise OutputError(f"{name}: has no image suffix that can be written; end it with .png or .{{ext}}")
+    return found
+
+
+def check_collisions(pairs: Iterable[tuple[Source, Target]]) -> list[str]:
+    """One message a pair of inputs (or maps) whose outputs would be one file, also by case where the disk folds it."""
+    seen: dict[str, tuple[Source, Target]] = {}
+    messages = []
+    for source, target in pairs:
+        if target.stdout:
+            continue
+        key = os.path.abspath(target.path)
+        key = key.casefold() if _folds_case(Path(target.path)) else key
+        if key not in seen:
+            seen[key] = source, target
+            continue
+        other = seen[key][0]
+        if other == source:
+            messages.append(f"{target.path}: several maps of {source.path} would go here; put {{map}} in the template")
+            continue
+        if os.path.abspath(other.path) == os.path.abspath(source.path):
+            messages.append(f"{source.path}: is given twice")
+            continue
+        messages.append(
+            f"{target.path}: both {other.path} and {source.path} would be written here;"
+            f" part them with -o '{_parting(other, source)}'"
+        )
+    return messages
+
+
+def _parting(first: Source, second: Source) -> str:
+    one, two = Path(first.path), Path(second.path)
+    if one.suffix != two.suffix and one.suffix.lower() != two.suffix.lower():
+        return "OUT/{stem}_{suffix}_{map}.{ext}"
+    if first.parent != second.parent:
+        return "OUT/{parent}/{stem}_{map}.{ext}"
+    return "OUT/{stem}_{suffix}_{map}.{ext}" if one.suffix != two.suffix else "OUT/{parent}/{stem}_{map}.{ext}"
+
+
+_FOLDS: dict[Path, bool] = {}
+
+
+def _folds_case(path: Path) -> bool:
+    """Whether the disk under a path takes ``A`` and ``a`` for one name."""
+    folder = path.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if folder not in _FOLDS:
+        swapped = Path(str(folder.resolve()).swapcase())
+        _FOLDS[folder] = bool(re.search("[a-zA-Z]", str(folder.resolve()))) and swapped.exists()
+    return _FOLDS[folder]

@@ -1,0 +1,110 @@
+"""Sums that respect alpha: hidden colour never reaches a visible pixel, and a matte makes no false edge.
+
+With a in 0..1, out-of-image samples opaque under zeros and constant:
+
+- weights all >= 0 (blurs): colour = conv(w, a*x)/conv(w, a)*sum(w), alpha = conv(w, a)/sum(w); colour 0 where
+  conv(w, a) is 0
+- any other kernel: a hidden neighbour counts as the window's anchor pixel: colour = conv(w, a*x)
+  + x_anchor*(sum(w) - conv(w, a)), alpha = the anchor's
+
+Alpha enters as it is stored (0..255), so that sums of 8-bit pictures stay whole numbers.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convtool.border import Border, Rows
+from convtool.engine.bank import Bank
+from convtool.engine.plan import Plan, make_plan
+from convtool.geometry import Geometry
+from convtool.kernel import Kernel
+
+Array = NDArray[Any]
+METHOD = "taps"
+"""Rounding has to be small against the local sum, which is divided by: so no FFT."""
+
+
+class Premultiplied:
+    """Rows of colour times alpha, made when they are read."""
+
+    def __init__(self, colour: Rows, alpha: Array) -> None:
+        self._colour = colour
+        self._alpha = alpha
+        self._dtype: Any = np.int64 if alpha.dtype.kind == "u" else np.float64
+        self.shape = colour.shape
+
+    def __getitem__(self, rows: slice) -> Array:
+        product: Array = self._colour[rows] * self._alpha[rows].astype(self._dtype)
+        return product
+
+
+class WeightedSum:
+    """One kernel on a picture with transparency; ``full`` is the stored alpha of an opaque pixel."""
+
+    def __init__(
+        self, kernel: Kernel, bank: Bank, geometry: Geometry, border: Border, *, peak: float, whole: bool, full: float
+    ) -> None:
+        self._bias = kernel.bias
+        self._geometry = geometry
+        self._full = full
+        self._scale = bank.scales[0]
+        self._weight = bank.multiplied[0]  # (C or 1, kh, kw)
+        self._blur = bool((bank.weights >= 0).all() and self._weight.sum() > 0)
+        channels = bank.weights.shape[1]
+        opaque = Border("constant", full) if border.mode in ("zeros", "constant") else border
+        outside = Border("constant", border.value * full) if border.mode == "constant" else border
+        self._colour = Sums(bank, geometry, outside, peak * full, whole)
+        # Blurs divide by the alpha under all weights; others need it under the weights of each channel.
+        parts = self._weight.sum(axis=0, keepdims=True)[None] if self._blur else self._weight[:, None]
+        whole_parts = None if bank.integers is None else parts.astype(np.int64)
+        alpha_bank = Bank(parts, whole_parts, (Fraction(1),) * len(parts), each=False)
+        self._alpha = Sums(alpha_bank, geometry, opaque, full, whole)
+        self._channels = channels
+
+    def values(self, colour: Rows, alpha: Array, first: int, last: int) -> tuple[NDArray[np.float32], Array]:
+        """Values (rows, W', M) in sample units with bias, and alpha (rows, W', 1) as stored, of output rows."""
+        weighted = self._colour.plan(colour.shape[2]).sums(Premultiplied(colour, alpha), first, last).astype(np.float64)
+        under = self._alpha.plan(1).sums(alpha, first, last).astype(np.float64)
+        total = self._weight.sum(axis=(1, 2))
+        if self._blur:
+            y = np.divide(weighted, under, out=np.zeros_like(weighted), where=under > 0) * total.sum()
+            opacity = under / total.sum()
+        else:
+            anchors = anchor_rows(colour, self._geometry, first, last).astype(np.float64)
+            hidden = anchors * (total * self._full - under)
+            if self._channels > 1:
+                hidden = hidden.sum(axis=-1, keepdims=True)
+            y = (weighted + hidden) / self._full
+            opacity = anchor_rows(alpha, self._geometry, first, last)
+        y = y * self._scale.numerator / self._scale.denominator + self._bias
+        return y.astype(np.float32), opacity
+
+
+class Sums:
+    """A sum whose plan is made for the channel count it meets."""
+
+    def __init__(self, bank: Bank, geometry: Geometry, border: Border, peak: float, whole: bool) -> None:
+        self._arguments = bank, geometry, border
+        self._facts = peak, whole
+        self._plans: dict[int, Plan] = {}
+
+    def plan(self, channels: int) -> Plan:
+        """The plan for images of ``channels``."""
+        if channels not in self._plans:
+            peak, whole = self._facts
+            self._plans[channels] = make_plan(*self._arguments, channels, peak=peak, whole=whole, method=METHOD)
+        return self._plans[channels]
+
+
+def anchor_rows(image: Rows, geometry: Geometry, first: int, last: int) -> Array:
+    """The pixels that output rows first..last belong to: (last - first, W', C)."""
+    rows = np.array([geometry.rows.anchor(i) for i in range(first, last)])
+    columns = np.array([geometry.columns.anchor(j) for j in range(geometry.columns.out)])
+    part: Array = image[int(rows[0]) : int(rows[-1]) + 1]
+    chosen: Array = part[rows - rows[0]][:, columns]
+    return chosen

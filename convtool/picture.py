@@ -1,0 +1,91 @@
+"""A decoded picture: its samples and what has to survive beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from convtool.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is known of a picture without its samples."""
+
+    height: int
+    width: int
+    colours: int
+    alpha: bool
+    dtype: str
+    """``uint8``, ``uint16`` or ``float32``."""
+
+    @property
+    def channels(self) -> int:
+        """Colours and alpha."""
+        return self.colours + self.alpha
+
+    def __str__(self) -> str:
+        names = {1: "grey", 3: "RGB"}
+        kind = names.get(self.colours, f"{self.colours} channels")
+        if self.alpha:
+            kind = {1: "grey+alpha", 3: "RGBA"}.get(self.colours, f"{kind}+alpha")
+        return f"{self.height}x{self.width} {kind} {self.dtype}"
+
+
+@dataclass
+class Picture:
+    """Samples (H, W, C), alpha last, and the metadata that goes on to its maps."""
+
+    samples: NDArray[Any]
+    alpha: bool
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """``icc_profile``, ``exif`` and ``dpi`` as Pillow writes them."""
+    notes: tuple[str, ...] = ()
+    """What the user should be told about reading it."""
+
+    @property
+    def layout(self) -> Layout:
+        """Shape and type of the samples."""
+        height, width, channels = self.samples.shape
+        return Layout(height, width, channels - self.alpha, self.alpha, self.samples.dtype.name)
+
+    @property
+    def colour(self) -> NDArray[Any]:
+        """The colour channels, a view (H, W, colours)."""
+        return self.samples[..., : self.samples.shape[2] - self.alpha]
+
+    @property
+    def opacity(self) -> NDArray[Any]:
+        """The alpha channel, a view (H, W, 1)."""
+        return self.samples[..., -1:]
+
+
+def layout_of_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Layout:
+    """What an array (H, W) or (H, W, C) means as a picture: 2 and 4 channels end in alpha.
+
+    Raises UsageError for other ranks, empty sides and types that are not real numbers.
+    """
+    if len(shape) not in (2, 3) or 0 in shape:
+        raise UsageError(f"an array of shape {shape} is no picture; it has to be (H, W) or (H, W, C)")
+    if dtype.kind not in "biuf":
+        raise UsageError(f"an array of {dtype} is no picture; samples are real numbers")
+    channels = shape[2] if len(shape) == 3 else 1
+    alpha = channels in (2, 4)
+    kept = {"uint8": "uint8", "uint16": "uint16", "bool": "uint8"}
+    return Layout(shape[0], shape[1], channels - alpha, alpha, kept.get(dtype.name, "float32"))
+
+
+def picture_from_array(array: ArrayLike) -> Picture:
+    """A picture from an array (H, W) or (H, W, C); types other than uint8 and uint16 become float32.
+
+    Truth values become 0 and 255. Raises UsageError for what is no picture.
+    """
+    values = np.asarray(array)
+    layout = layout_of_array(values.shape, values.dtype)
+    if values.dtype.kind == "b":
+        values = values * np.uint8(255)
+    samples = values.astype(np.dtype(layout.dtype), copy=False)
+    return Picture(samples.reshape(layout.height, layout.width, layout.channels), layout.alpha)

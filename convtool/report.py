@@ -1,0 +1,117 @@
+"""Results turned into counts, JSON lines, a summary and the exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from convtool.batch import Failed, Result, Skipped, Written
+
+
+@dataclass
+class Report:
+    """What became of a run so far."""
+
+    inputs: int
+    written: int = 0
+    skipped: int = 0
+    failures: list[Failed] = field(default_factory=list)
+    done: set[str] = field(default_factory=set)
+    """Inputs of which nothing failed."""
+    _clipped: dict[str, list[int]] = field(default_factory=dict)
+    _differences: list[float] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every map was written or skipped, 1 if an input failed."""
+        return 1 if self.failures else 0
+
+    @property
+    def verified(self) -> bool:
+        """Whether pixels were recomputed."""
+        return bool(self._differences)
+
+    def add(self, result: Result) -> None:
+        """Count one result."""
+        if isinstance(result, Failed):
+            self.failures.append(result)
+            self.done.discard(result.path)
+            return
+        self.done.add(result.work.source.path)
+        if isinstance(result, Skipped):
+            self.skipped += 1
+            return
+        self.written += 1
+        samples = result.map.samples
+        colours = samples.size // samples.shape[2] * result.map.plan.layout.colours
+        counts = self._clipped.setdefault(result.work.spec.label, [0, 0])
+        counts[0] += result.map.clipped
+        counts[1] += colours
+        if result.difference is not None:
+            self._differences.append(result.difference)
+
+    def summary(self) -> Iterator[str]:
+        """The lines that end a run."""
+        parts = [_count(self.written, "map") + " written"]
+        if self.skipped:
+            parts.append(f"{_count(self.skipped, 'map')} skipped")
+        if self.failures:
+            parts.append(f"{len({failure.path for failure in self.failures})} of {_count(self.inputs, 'input')} failed")
+        yield ", ".join(parts)
+        for label, (clipped, samples) in self._clipped.items():
+            if clipped:
+                yield f"{label}: {_percent(clipped, samples)} of samples clipped ({clipped:,})"
+        if self._differences:
+            yield f"largest difference from the definition: {max(self._differences):g}"
+
+
+def json_line(result: Result) -> str:
+    """One result as a line of ASCII JSON; the same for the same run, whenever it is run."""
+    return json.dumps(_fields(result), allow_nan=False)
+
+
+def _fields(result: Result) -> dict[str, Any]:
+    if isinstance(result, Failed):
+        return {"input": result.path, "error": result.reason}
+    if isinstance(result, Skipped):
+        return {"input": result.work.source.path, "output": result.work.target.path, "skipped": True}
+    return _map_fields(result)
+
+
+def _map_fields(result: Written) -> dict[str, Any]:
+    work, layout = result.work, result.map.plan.layout
+    fields: dict[str, Any] = {
+        "input": work.source.path,
+        "output": work.target.path,
+        "kernel": work.spec.kernel,
+        "map": work.spec.label,
+        "index": work.index,
+        "frame": 0,
+        "height": layout.height,
+        "width": layout.width,
+        "channels": layout.channels,
+        "dtype": layout.dtype,
+        "range": str(work.spec.range),
+        "min": _finite(result.map.extent.low),
+        "max": _finite(result.map.extent.high),
+        "clipped": result.map.clipped,
+    }
+    if result.difference is not None:
+        fields["verified"] = _finite(result.difference)
+    return fields
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no word for infinity."""
+    return value if abs(value) < float("inf") else None
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _percent(part: int, whole: int) -> str:
+    share = 100 * part / whole
+    return f"{share:.1f} %" if share >= 0.1 else "less than 0.1 %"

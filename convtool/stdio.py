@@ -1,0 +1,45 @@
+"""Standard input and output as bytes: bounded reading, and writing that loses nothing silently."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from typing import IO
+
+from convtool.errors import InputError, UsageError
+
+
+def read_stdin(limit: int) -> bytes:
+    """All of standard input; raises InputError beyond ``limit`` bytes, UsageError on a terminal."""
+    if sys.stdin is None:
+        raise UsageError("standard input is closed; name a file instead of -")
+    if sys.stdin.isatty():
+        raise UsageError("standard input is a terminal; pipe a picture in or name a file instead of -")
+    data = sys.stdin.buffer.read(limit + 1)
+    if len(data) > limit:
+        raise InputError(f"has more than {limit:,} bytes; --max-bytes raises the limit")
+    return data
+
+
+def check_stdout() -> None:
+    """Raise UsageError where a picture cannot go to standard output."""
+    if sys.stdout is None:
+        raise UsageError("standard output is closed; name a file with -o")
+    if sys.stdout.isatty():
+        raise UsageError("standard output is a terminal; redirect it or name a file with -o")
+
+
+def write_stdout(encode: Callable[[IO[bytes]], None]) -> None:
+    """Encode a picture whole, then write it to standard output.
+
+    The bytes go to the descriptor itself and every count is checked: with PYTHONUNBUFFERED a single write may be
+    short and still return.
+    """
+    buffer = io.BytesIO()
+    encode(buffer)
+    sys.stdout.flush()
+    view = buffer.getbuffer()
+    while view:
+        view = view[os.write(sys.stdout.fileno(), view) :]
