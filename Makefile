@@ -19,7 +19,13 @@ lint:
 test:
 	$(PY) -m pytest -n auto
 
+pictures:
+	$(PY) docs/make_pictures.py
+
+options:
+	$(PY) docs/make_options.py
+
 samples:
 	$(PY) sample_images/make.py
 
-.PHONY: check install format lint test samples
+.PHONY: check install format lint test pictures options samples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def apply(
     dilation: int | Pair | str = 1,
     channels: str | None = None,
     flip: bool = False,
-    bias: float | None = None,
+    bias: float | str | None = None,
     merge: str | None = None,
     range: str | None = None,
     dtype: str | None = None,
@@ -53,12 +54,18 @@ def apply(
         for same padding and zeros otherwise.
     channels, flip, bias, merge, alpha: as on the command line.
     range, dtype: without them maps are raw float32, signed, in the units of the image; with either they are toned
-        as a file would be (the other defaults to the kernel's range and the image's type).
+        as a file would be (the other defaults to the kernel's range and the image's type; raw and float32 imply
+        each other).
 
     Returns a dict from map label to array (H', W') or (H', W', C). Raises UsageError or KernelError for arguments
     that cannot be meant and GeometryError where a kernel does not fit the image (all are ValueErrors).
     """
-    raw = range is None and dtype is None
+    policy = None if range is None else options.parse_range(range)
+    chosen = None if dtype is None else options.choice(dtype, "dtype", options.DTYPES)
+    if policy is None and chosen in (None, "float32"):
+        policy = RAW
+    if policy is not None and policy.how == "raw":
+        chosen = chosen or "float32"
     settings = Settings(
         stride=_pair(stride, "stride"),
         padding=_padding(pad),
@@ -66,10 +73,10 @@ def apply(
         dilation=_pair(dilation, "dilation"),
         channels=None if channels is None else options.choice(channels, "channels", options.CHANNELS),
         flip=flip,
-        bias=bias,
+        bias=None if bias is None else _number(bias, "bias"),
         merge=None if merge is None else options.choice(merge, "merge", options.MERGES),
-        range=RAW if raw else None if range is None else options.parse_range(range),
-        dtype="float32" if raw else None if dtype is None else options.choice(dtype, "dtype", options.DTYPES),
+        range=policy,
+        dtype=chosen,
         alpha=options.choice(alpha, "alpha", options.ALPHAS),
     )
     maps = list_maps(_sets(kernels), settings)
@@ -82,14 +89,13 @@ def apply(
 
 
 def _sets(kernels: str | KernelSet | Sequence[str | KernelSet]) -> list[KernelSet]:
-    if isinstance(kernels, (str, KernelSet)):
-        kernels = [kernels]
-    if not kernels:
+    given = [kernels] if isinstance(kernels, (str, KernelSet)) else kernels
+    if not isinstance(given, Sequence) or not all(isinstance(kernel, (str, KernelSet)) for kernel in given):
+        raise UsageError("kernels takes a --kernel spec, a KernelSet (see load_kernel), or a list of them")
+    if not given:
         raise UsageError("no kernel is given")
-    if all(isinstance(kernel, str) for kernel in kernels):
-        return Library().load_all([str(kernel) for kernel in kernels])
-    library = Library()
-    return [kernel if isinstance(kernel, KernelSet) else library.load(kernel) for kernel in kernels]
+    loaded = iter(Library().load_all([kernel for kernel in given if isinstance(kernel, str)]))
+    return [kernel if isinstance(kernel, KernelSet) else next(loaded) for kernel in given]
 
 
 def _picture(image: Any) -> Picture:
@@ -98,6 +104,18 @@ def _picture(image: Any) -> Picture:
 
         return picture_from_image(image)
     return picture_from_array(np.asarray(image))
+
+
+def _number(value: float | str, name: str) -> float:
+    if isinstance(value, str):
+        return options.parse_float(value, name)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise UsageError(f"{name} is {value!r}; it takes a number") from None
+    if not isfinite(number):
+        raise UsageError(f"{name} is {number}; it takes a finite number")
+    return number
 
 
 def _pair(value: int | Pair | str, name: str) -> Pair:

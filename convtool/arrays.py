@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,11 +15,15 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from convtool.errors import KernelError
-from convtool.kernel import MAX_SIDE
+from convtool.kernel import MAX_MAPS, MAX_SIDE, MAX_WEIGHTS
 from convtool.options import did_you_mean
 
-MAX_WEIGHTS = 1 << 26
-"""Largest number of weights in a bank (512 MB in double precision); fixed."""
+# What numpy and zipfile raise for broken files: RuntimeError covers encrypted members, methods that are not
+# there and headers nested too deep.
+_BROKEN = (
+    *(KernelError, OSError, ValueError, EOFError, SyntaxError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+)
 
 
 def read_bank(path: Path, name: str) -> tuple[str, NDArray[np.float64]]:
@@ -34,9 +41,11 @@ def read_bank(path: Path, name: str) -> tuple[str, NDArray[np.float64]]:
                 raise KernelError(f"#{name}: an .npy file holds one array without a name")
             else:
                 name, weights = path.stem, _checked(file)
-    except (KernelError, OSError, ValueError, EOFError, zipfile.BadZipFile, SyntaxError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).split("\n")[0]
-        raise KernelError(f"{path}: {reason}") from None
+    except KernelError as error:
+        raise KernelError(f"{path}: {error}") from None
+    except _BROKEN as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).split("\n")[0]
+        raise KernelError(f"{path}: {reason[:120] or 'cannot be read'}") from None
     if weights.ndim == 2:
         weights = weights[None]
     return re.sub(r"[^\w.-]", "_", name), weights
@@ -63,10 +72,12 @@ def _checked(file: IO[bytes]) -> NDArray[np.float64]:
     shape, fortran, dtype = header(file)
     if dtype.kind not in "biuf":
         raise KernelError(f"has dtype {dtype}; weights are real numbers")
-    if len(shape) not in (2, 3, 4) or 0 in shape:
+    if len(shape) not in (2, 3, 4) or min(shape) < 1:
         raise KernelError(f"has shape {shape}; weights are (kh, kw), (N, kh, kw) or (N, C, kh, kw)")
     if max(shape[-2:]) > MAX_SIDE:
         raise KernelError(f"has shape {shape}; the largest kernel side is {MAX_SIDE}, which is fixed")
+    if len(shape) > 2 and shape[0] > MAX_MAPS:
+        raise KernelError(f"has shape {shape}; a bank gives at most {MAX_MAPS} maps, a fixed limit")
     count = int(np.prod(shape, dtype=object))
     if count > MAX_WEIGHTS:
         raise KernelError(f"has {count} weights; at most {MAX_WEIGHTS} are read, a fixed limit")

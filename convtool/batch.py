@@ -14,7 +14,7 @@ from convtool.atomic import replacing
 from convtool.decode import Limits, read_layout, read_picture
 from convtool.encode import Encoding, encode
 from convtool.errors import ConvtoolError, InputError, OutputError, UsageError
-from convtool.filtering import FeatureMap, MapPlan, filter_map, plan_map
+from convtool.filtering import MapPlan, filter_map, plan_map
 from convtool.formats import FORMATS, refusal
 from convtool.kernel import KernelSet
 from convtool.maps import MapSpec, Settings, list_maps
@@ -22,7 +22,7 @@ from convtool.naming import MapName, Naming, Source, Target, check_collisions
 from convtool.options import Range
 from convtool.picture import Layout, Picture
 from convtool.stdio import write_stdout
-from convtool.verify import largest_difference
+from convtool.tone import Extent
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Options:
     measure: bool = False
     """Find the extent of every map."""
     verify: int = 0
-    stdin: bytes | None = None
+    stdin: bytes | InputError = b""
+    """What came in on standard input, or why it cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Written:
-    """A map that was written; ``difference`` is what ``--verify`` found."""
+    """A map that was written, without its samples; ``difference`` is what ``--verify`` found."""
 
     work: Work
-    map: FeatureMap
+    plan: MapPlan
+    extent: Extent
+    clipped: int
     difference: float | None = None
     notes: tuple[str, ...] = ()
 
@@ -99,7 +102,7 @@ def plan_run(sources: Sequence[Source], sets: Sequence[KernelSet], settings: Set
     _check_counts(sources, jobs, options.naming)
     problems = check_collisions((work.source, work.target) for work in works)
     if problems:
-        raise OutputError(_counted(problems, "output"))
+        raise OutputError(_counted(problems))
     _check_inputs(sources, works)
     existing = {work.target.path for work in works if not work.target.stdout and os.path.lexists(work.target.path)}
     if existing and not (options.force or options.skip_existing):
@@ -172,8 +175,8 @@ def _check_inputs(sources: Sequence[Source], works: Sequence[Work]) -> None:
             raise OutputError(f"{work.target.path}: is the input {hit}; convtool never writes over an input")
 
 
-def _counted(messages: Sequence[str], what: str) -> str:
-    more = f" ({len(messages) - 1} more {what}s collide)" if len(messages) > 1 else ""
+def _counted(messages: Sequence[str]) -> str:
+    more = f" (and {len(messages) - 1} more like this)" if len(messages) > 1 else ""
     return messages[0] + more
 
 
@@ -211,7 +214,8 @@ def run_job(job: Job, options: Options) -> Iterator[Result]:
             return
         except (OSError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            yield Failed(job.source.path, f"cannot write {work.target.path}: {reason}")
+            where = "to standard output" if work.target.stdout else work.target.path
+            yield Failed(job.source.path, f"cannot write {where}: {reason}")
             return
         except MemoryError:
             yield Failed(job.source.path, "needs more memory than there is")
@@ -233,16 +237,24 @@ def job_layout(job: Job, options: Options) -> Layout:
 
 
 def _origin(source: Source, options: Options) -> Path | bytes:
-    return options.stdin or b"" if source.stdin else Path(source.path)
+    if not source.stdin:
+        return Path(source.path)
+    if isinstance(options.stdin, InputError):
+        raise options.stdin
+    return options.stdin
 
 
 def _write(work: Work, plan: MapPlan, picture: Picture, options: Options) -> Written:
     found = filter_map(plan, picture, extent=options.measure)
-    difference = largest_difference(found, picture, options.verify) if options.verify else None
+    difference = None
+    if options.verify:
+        from convtool.verify import largest_difference
+
+        difference = largest_difference(found, picture, options.verify)
     arguments = found.samples, plan.layout, work.target.format, options.encoding, picture.metadata
     if work.target.stdout:
         write_stdout(lambda file: encode(*arguments, file))
     else:
         with replacing(Path(work.target.path)) as file:
             encode(*arguments, file)
-    return Written(work, found, difference, picture.notes)
+    return Written(work, plan, found.extent, found.clipped, difference, picture.notes)

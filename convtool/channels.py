@@ -22,9 +22,10 @@ LUMA = (0.299, 0.587, 0.114)
 class Selection:
     """Input channels of one kernel on pictures of one layout.
 
-    ``indices`` are channels of the picture (one may repeat), ``summed`` adds them up, ``luma`` first makes one plane
-    of three. ``alpha`` is what the map's alpha comes from: ``none``, ``anchor`` (the alpha of the pixel that an
-    output belongs to), ``weighted`` (colours weighted by alpha) or ``channel`` (filtered like a colour, the last).
+    ``indices`` are channels of the picture, evenly spaced (or one, repeated), ``summed`` adds them up, ``luma``
+    first makes one plane of three. ``alpha`` is what the map's alpha comes from: ``none``, ``anchor`` (the alpha of
+    the pixel that an output belongs to), ``weighted`` (colours weighted by alpha) or ``channel`` (filtered like a
+    colour, the last).
     """
 
     indices: tuple[int, ...]
@@ -46,10 +47,11 @@ class Selection:
         """The selected channels of samples (H, W, C): views, or rows made on demand."""
         if self.luma:
             return LumaRows(samples, self.alpha == "channel")
-        first, count = self.indices[0], len(self.indices)
-        if self.indices == tuple(range(first, first + count)):
-            return samples[..., first : first + count]
-        return np.broadcast_to(samples[..., first : first + 1], (*samples.shape[:2], count))
+        first, last, count = self.indices[0], self.indices[-1], len(self.indices)
+        if count > 1 and first == last:  # one plane, repeated
+            return np.broadcast_to(samples[..., first : first + 1], (*samples.shape[:2], count))
+        step = self.indices[1] - first if count > 1 else 1
+        return samples[..., first : last + 1 : step]
 
     def bounds(self, samples: NDArray[Any]) -> tuple[float, bool]:
         """Largest magnitude of the selected samples, and whether they are whole numbers."""
@@ -88,9 +90,8 @@ def select(layout: Layout, kernel: Kernel, mode: str | None, policy: str) -> Sel
         if layout.colours not in (1, 3):
             raise GeometryError(f"--channels {mode}: the picture has {layout.colours} channels, not R, G and B")
         at = "rgb".index(mode) if layout.colours == 3 else 0
-        if alpha == "channel":  # one colour and alpha are not neighbours: alpha is the anchor's
-            alpha = "anchor"
-        return Selection((at,), luma=False, summed=False, alpha=alpha)
+        chosen = (at, layout.colours) if alpha == "channel" else (at,)
+        return Selection(chosen, luma=False, summed=False, alpha=alpha)
     if mode == "luma" and layout.colours != 1:
         if layout.colours != 3:
             raise GeometryError(f"--channels luma: the picture has {layout.colours} channels, not R, G and B")

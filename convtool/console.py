@@ -43,6 +43,11 @@ def say(message: str) -> None:
         pass
 
 
+def input_name(path: str) -> str:
+    """How messages call an input."""
+    return "standard input" if path == "-" else path
+
+
 def is_terminal() -> bool:
     """Whether stderr is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()
@@ -65,7 +70,7 @@ def draw(lines: Iterable[Line]) -> None:
     """Lines on stdout: coloured by their heat on a terminal, plain text when piped."""
     if not sys.stdout.isatty():
         for line in lines:
-            sys.stdout.write("".join(piece.text for piece in line).rstrip() + "\n")
+            sys.stdout.write(_encodable("".join(shown(piece.text) for piece in line).rstrip()) + "\n")
         return
     from rich.console import Console
     from rich.text import Text
@@ -74,8 +79,14 @@ def draw(lines: Iterable[Line]) -> None:
     for line in lines:
         text = Text()
         for piece in line:
-            text.append(piece.text, style=_style(piece.heat))
+            text.append(_encodable(shown(piece.text)), style=_style(piece.heat))
         screen.print(text)
+
+
+def _encodable(text: str) -> str:
+    """The text with escapes for what stdout cannot take: a name like 锐化 on an ASCII terminal."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _style(heat: float | None) -> str:

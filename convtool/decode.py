@@ -12,14 +12,22 @@ from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.lib import format as npy
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from convtool.errors import InputError, UsageError
 from convtool.options import MAX_PIXELS
 from convtool.picture import Layout, Picture, layout_of_array, picture_from_array
 
-ALLOWED = ("PNG", "JPEG", "MPO", "TIFF", "WEBP", "GIF", "BMP", "PPM", "ICO", "AVIF")
-"""Formats that are opened, whatever a file is called; an EPS named .png never starts Ghostscript."""
+SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"\0\0\1\0", "ICO"),
+)
+"""How the formats begin that are opened, whatever a file is called: an EPS named .png never starts Ghostscript."""
 
 DECODER_ERRORS = (
     OSError,
@@ -39,6 +47,8 @@ DECODER_ERRORS = (
     Image.DecompressionBombError,
 )
 """What Pillow's decoders are known to raise for broken files: not one family."""
+
+NOT_AN_IMAGE = "is not an image that can be read (png, jpg, tif, webp, gif, bmp, pnm, ico, avif, npy)"
 
 ORIENTATION = 0x0112
 """The EXIF tag that says which side of a picture is up."""
@@ -76,7 +86,11 @@ def picture_from_image(image: Image.Image) -> Picture:
     """A Pillow image as a picture: palette to RGB(A), bilevel to grey, CMYK to RGB, upright."""
     image.load()
     notes: list[str] = []
-    upright = ImageOps.exif_transpose(image) if image.getexif().get(ORIENTATION, 1) != 1 else image
+    upright = image
+    if image.getexif().get(ORIENTATION, 1) != 1:
+        from PIL import ImageOps
+
+        upright = ImageOps.exif_transpose(image)
     metadata = _metadata(image)
     converted = _standard(upright, notes)
     if converted.mode in ("L", "LA") and image.mode not in ("L", "LA", "1", "I;16"):
@@ -105,25 +119,39 @@ def _open(
 ) -> Found:
     try:
         with _stream(source) as file:
-            head = file.read(6)
+            head = file.read(16)
             file.seek(0)
             if not head:
                 raise InputError("is empty")
             if is_npy(head):
                 return decode_npy(file, limits)
+            kind = _kind(head)
+            if kind is None:
+                raise InputError(NOT_AN_IMAGE)
             # Our own limit is stricter than Pillow's and says how to raise it.
             Image.MAX_IMAGE_PIXELS = None
-            with Image.open(file, formats=ALLOWED) as image:
+            # Opened by name, Pillow imports the one plugin that the suffix names instead of many.
+            with Image.open(file if isinstance(source, bytes) else source, formats=[kind]) as image:
                 _check_size(image.size[1], image.size[0], limits)
                 return decode(image, limits)
     except InputError:
         raise
     except UnidentifiedImageError:
-        raise InputError(
-            "is not an image that can be read (png, jpg, tif, webp, gif, bmp, pnm, ico, avif, npy)"
-        ) from None
+        raise InputError(NOT_AN_IMAGE) from None
     except DECODER_ERRORS as error:
         raise InputError(_reason(error)) from None
+
+
+def _kind(head: bytes) -> str | None:
+    """Pillow's name of the format that a file begins as."""
+    for signature, name in SIGNATURES:
+        if head.startswith(signature):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis", b"mif1"):
+        return "AVIF"
+    return "PPM" if head[:1] == b"P" and head[1:2] in b"123456fF" and head[2:3].isspace() else None
 
 
 def _stream(source: Path | bytes) -> IO[bytes]:

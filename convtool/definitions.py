@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from convtool.errors import KernelError, UsageError
-from convtool.generators import GENERATORS
+from convtool.generators import GENERATORS, check_parameter
 from convtool.kernel import MAX_SIDE
 from convtool.options import Range, did_you_mean, parse_number, parse_range
 from convtool.yamlfile import Mapping, Node, Scalar, Sequence, read_yaml
@@ -58,11 +58,23 @@ class Definition:
     normalise: bool = False
     bias: float = 0.0
     range: Range | None = None
+    lines: dict[str, int] = field(default_factory=dict)
+    """The line of each key."""
 
     @property
     def where(self) -> str:
         """File, line and name, as errors begin."""
         return f"{self.path}:{self.line}: {self.name}"
+
+    def at(self, key: str) -> str:
+        """File, line, name and key, as errors about a key begin."""
+        return f"{self.path}:{self.lines.get(key, self.line)}: {self.name}: {key}"
+
+    def computes(self) -> tuple[object, ...]:
+        """What the kernel does, apart from where it stands and what is said about it."""
+        specs = tuple(spec for spec, _ in self.maps)
+        numbers = (self.weights, self.shape, self.rotations, self.scale, self.normalise, self.bias)
+        return (specs, numbers, self.generator, tuple(sorted(self.parameters.items())), self.range)
 
 
 def fold(name: str) -> str:
@@ -118,6 +130,14 @@ def _define(name: str, line: int, node: Node, path: Path) -> Definition:
             raise KernelError(f"{path}:{value.line}: {name}: {key.text}: {error}") from None
         except _AtError as error:
             raise KernelError(f"{path}:{error.line}: {name}: {key.text}: {error}") from None
+    _check_partners(name, line, lines, path)
+    if "generator" in lines:
+        _check_parameters(name, str(values["generator"]), node, path)
+    return Definition(name=name, path=path, line=line, lines=lines, **values)  # type: ignore[arg-type]  # keys are KEYS
+
+
+def _check_partners(name: str, line: int, lines: dict[str, int], path: Path) -> None:
+    """Refuse keys that contradict each other."""
     kinds = [kind for kind in ("weights", "generator", "maps") if kind in lines]
     if len(kinds) != 1:
         found = f"this one has {' and '.join(kinds)}" if kinds else "this one has none"
@@ -125,7 +145,16 @@ def _define(name: str, line: int, node: Node, path: Path) -> Definition:
     for key_name, partners in _ONLY_WITH.items():
         if key_name in lines and kinds[0] not in partners:
             raise KernelError(f"{path}:{lines[key_name]}: {name}: {key_name} goes with {' or '.join(partners)} only")
-    return Definition(name=name, path=path, line=line, **values)  # type: ignore[arg-type]  # keys are KEYS
+
+
+def _check_parameters(name: str, generator: str, definition: Mapping, path: Path) -> None:
+    """Refuse unknown parameters and values out of range, with their line."""
+    for key, node in definition.pairs:
+        for parameter, value in node.pairs if key.text == "parameters" and isinstance(node, Mapping) else ():
+            try:
+                check_parameter(generator, parameter.text, _number(value))
+            except KernelError as error:
+                raise KernelError(f"{path}:{parameter.line}: {name}: parameters: {error}") from None
 
 
 class _AtError(Exception):
@@ -147,7 +176,7 @@ def _value(key: str, node: Node) -> dict[str, object]:
     if key == "parameters":
         if not isinstance(node, Mapping):
             raise _AtError("takes names and numbers, as in {sigma: 1.0}", node.line)
-        return {"parameters": {name.text: _number(value) for name, value in node.pairs}}
+        return {"parameters": {name.text: _number(value, f"{name.text}: ") for name, value in node.pairs}}
     text = _text(node)
     if key == "generator":
         if text not in GENERATORS:
@@ -159,7 +188,7 @@ def _value(key: str, node: Node) -> dict[str, object]:
             raise _AtError(f"is {text!r}; it takes true or false", node.line)
         return {"normalise": text == "true"}
     if key == "rotations":
-        if text not in ("2", "4", "8"):
+        if text not in ("2", "4", "8") or not _plain(node):
             raise _AtError(f"is {text!r}; it takes 2, 4 or 8 (turns of 180, 90 or 45 degrees)", node.line)
         return {"rotations": int(text)}
     if key == "range":
@@ -215,16 +244,16 @@ def _matrix(node: Node, where: str) -> tuple[tuple[Fraction, ...], tuple[int, ..
     if not isinstance(node, Sequence) or not node.items:
         raise _AtError(f"{where}takes rows of numbers, as in [[1, 2, 1], [2, 4, 2]]", node.line)
     values: list[Fraction] = []
-    width = 0
-    for row, line in enumerate(node.items, 1):
-        if not isinstance(line, Sequence) or not line.items:
-            raise _AtError(f"{where}row {row} is not a list of numbers", line.line)
-        width = width or len(line.items)
-        if len(line.items) != width:
-            raise _AtError(f"{where}row {row} has {len(line.items)} weights, row 1 has {width}", line.line)
-        values += [_number(item, f"{where}row {row}, column {at}: ") for at, item in enumerate(line.items, 1)]
+    width = len(node.items[0].items) if isinstance(node.items[0], Sequence) else 0
+    # Before the numbers are read: a line of 100,000 of them takes a second.
     if max(width, len(node.items)) > MAX_SIDE:
         raise _AtError(
             f"{where}is {len(node.items)}x{width}; the largest side is {MAX_SIDE}, which is fixed", node.line
         )
+    for row, line in enumerate(node.items, 1):
+        if not isinstance(line, Sequence) or not line.items:
+            raise _AtError(f"{where}row {row} is not a list of numbers", line.line)
+        if len(line.items) != width:
+            raise _AtError(f"{where}row {row} has {len(line.items)} weights, row 1 has {width}", line.line)
+        values += [_number(item, f"{where}row {row}, column {at}: ") for at, item in enumerate(line.items, 1)]
     return tuple(values), (len(node.items), width)

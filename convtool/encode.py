@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -10,9 +11,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convtool.errors import InputError
-from convtool.formats import refusal
+from convtool.formats import format_of, refusal
 from convtool.picture import Layout
 from convtool.png16 import write_png16
+
+PILLOW_NAMES = {
+    "png": "PNG",
+    "jpg": "JPEG",
+    "tif": "TIFF",
+    "webp": "WEBP",
+    "bmp": "BMP",
+    "ppm": "PPM",
+    "pgm": "PPM",
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,14 @@ def encode(
             _write_deep_tiff(samples, layout, encoding, file)
         return
     image = Image.fromarray(np.ascontiguousarray(plain))
-    image.save(file, **_options(format_name, layout, encoding), **_accepted(format_name, kept))
+    # Told by the suffix of a file's name, Pillow imports one plugin; told by format, it imports five.
+    named = format_of(Path(str(getattr(file, "name", ""))).suffix) == format_name
+    image.save(
+        file,
+        None if named else PILLOW_NAMES[format_name],
+        **_options(format_name, layout, encoding),
+        **_accepted(format_name, kept),
+    )
 
 
 def _kept(metadata: dict[str, Any], layout: Layout) -> dict[str, Any]:
@@ -79,18 +97,18 @@ def _level(encoding: Encoding) -> int:
 def _options(format_name: str, layout: Layout, encoding: Encoding) -> dict[str, Any]:
     if format_name == "png":
         if encoding.compress == "small":
-            return {"format": "PNG", "optimize": True}
-        return {"format": "PNG", "compress_level": _level(encoding)}
+            return {"optimize": True}
+        return {"compress_level": _level(encoding)}
     if format_name == "jpg":
-        return {"format": "JPEG", "quality": encoding.quality}
+        return {"quality": encoding.quality}
     if format_name == "webp":
-        return {"format": "WEBP", "quality": encoding.quality}
+        return {"quality": encoding.quality}
     if format_name == "tif":
         if encoding.compress in ("fast", "0"):
-            return {"format": "TIFF", "compression": None}
+            return {"compression": None}
         predictor = 3 if layout.dtype == "float32" else 2
-        return {"format": "TIFF", "compression": "tiff_adobe_deflate", "tiffinfo": {317: predictor}}
-    return {"format": {"bmp": "BMP", "ppm": "PPM", "pgm": "PPM"}[format_name]}
+        return {"compression": "tiff_adobe_deflate", "tiffinfo": {317: predictor}}
+    return {}
 
 
 def _write_deep_tiff(samples: NDArray[Any], layout: Layout, encoding: Encoding, file: IO[bytes]) -> None:

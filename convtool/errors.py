@@ -35,3 +35,7 @@ class InputError(ConvtoolError):
     """One input that cannot be read, filtered or written; the others go on."""
 
     exit_code = 1
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: clean up and leave with 143."""

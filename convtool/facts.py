@@ -79,6 +79,7 @@ def _factors(kernel: Kernel) -> tuple[Floats, Floats]:
 
 def _symmetries(planes: NDArray[Any]) -> list[str]:
     found = []
+    slack = 1e-12 * float(np.abs(planes).max())  # weights that should be 0 are not quite
     for name, mirrored in (
         ("left-right", planes[:, :, ::-1]),
         ("top-bottom", planes[:, ::-1]),
@@ -87,8 +88,8 @@ def _symmetries(planes: NDArray[Any]) -> list[str]:
     ):
         if mirrored.shape != planes.shape:
             continue
-        if np.allclose(planes, mirrored, rtol=1e-9, atol=0):
+        if np.allclose(planes, mirrored, rtol=1e-9, atol=slack):
             found.append(f"{name} even")
-        elif np.allclose(planes, -mirrored, rtol=1e-9, atol=0):
+        elif np.allclose(planes, -mirrored, rtol=1e-9, atol=slack):
             found.append(f"{name} odd")
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -131,12 +132,14 @@ def filter_map(plan: MapPlan, picture: Picture, *, extent: bool = False) -> Feat
     run = _Run(plan, picture)
     policy = plan.spec.range
     found: Extent | None = None
-    if policy.how in ("stretch", "symmetric"):
-        found = run.measure()
-    toner = Toner(policy, plan.source.dtype, plan.layout.dtype, found)
     layout = plan.layout
     samples = np.empty((layout.height, layout.width, layout.channels), dtype=layout.dtype)
-    measured = run.write(toner, samples, measure=extent and found is None)
+    # Float pictures may hold anything, infinities and NaN too: what they make of a sum is no failure of the run.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if policy.how in ("stretch", "symmetric"):
+            found = run.measure()
+        toner = Toner(policy, plan.source.dtype, plan.layout.dtype, found)
+        measured = run.write(toner, samples, measure=extent and found is None)
     return FeatureMap(plan, samples, found or measured, toner.clipped)
 
 
@@ -147,7 +150,7 @@ class _Run:
         self.plan = plan
         self.picture = picture
         kind = plan.members[0].selection.alpha
-        if kind == "weighted" and bool((picture.opacity == FULL[plan.source.dtype]).all()):
+        if kind == "weighted" and bool((picture.opacity == float(FULL[plan.source.dtype])).all()):
             kind = "anchor"  # an opaque alpha: the plain sums say the same
         self.kind = kind
         self.weighted = [m.weighted(plan.source) for m in plan.members] if kind == "weighted" else []
@@ -156,9 +159,12 @@ class _Run:
         """Smallest and largest value of the map's visible colours."""
         meter = _Meter()
         for first, last in self.plan.strips():
-            y, alpha = self.values(first, last)
-            meter.add(self._colour(y), alpha if self.weighted else None)
-        return meter.extent
+            if self._plain:
+                meter.add(self._colour(self._sums(first, last)), None)
+            else:
+                y, alpha = self.values(first, last)
+                meter.add(self._colour(y), alpha if self.weighted else None)
+        return self._in_units(meter.extent)
 
     def write(self, toner: Toner, samples: Array, measure: bool) -> Extent:
         """Fill the map's samples strip by strip."""
@@ -176,25 +182,34 @@ class _Run:
                 if alpha is not None and self.weighted:
                     tone_alpha(alpha, self.plan.source.dtype, self.plan.layout.dtype, samples[first:last, :, -1:])
             if self.kind == "anchor":
-                opacity = anchor_rows(self.picture.opacity, self.plan.members[0].geometry, first, last)
+                planes = [anchor_rows(self.picture.opacity, m.geometry, first, last) for m in self.plan.members]
+                opacity = np.minimum.reduce(planes)
                 tone_alpha(opacity, self.plan.source.dtype, self.plan.layout.dtype, samples[first:last, :, -1:])
-        return meter.extent
+        return self._in_units(meter.extent)
 
     @property
     def _plain(self) -> bool:
-        how = self.plan.spec.range.how
-        return len(self.plan.members) == 1 and not self.weighted and how not in ("stretch", "symmetric")
+        return len(self.plan.members) == 1 and not self.weighted
+
+    def _in_units(self, extent: Extent) -> Extent:
+        """An extent in sample units: what was measured on plain sums, scaled without rounding."""
+        if not self._plain or extent is NOTHING:
+            return extent
+        scale, bias = self.plan.members[0].plan.bank.scales[0], _bias(self.plan.members[0])
+        low, high = sorted(end * scale + bias for end in extent.ends)
+        return Extent(float(low), float(high), (low, high))
+
+    def _sums(self, first: int, last: int) -> Array:
+        member = self.plan.members[0]
+        return member.plan.sums(member.selection.rows(self.picture.samples), first, last)
 
     def _write_sums(self, toner: Toner, out: Array, first: int, last: int, meter: _Meter | None) -> None:
         """The short way: sums go to samples without becoming float values in between."""
-        member = self.plan.members[0]
-        sums = member.plan.sums(member.selection.rows(self.picture.samples), first, last)
-        scale, bias = member.plan.bank.scales[0], Fraction(repr(member.kernel.bias))
+        member, sums = self.plan.members[0], self._sums(first, last)
         if meter is not None:
-            colour = self._colour(sums)
-            ends = [float(v) * scale.numerator / scale.denominator + float(bias) for v in (colour.min(), colour.max())]
-            meter.add(np.array(ends), None)
-        toner.sums(sums, scale, bias, exact=member.plan.exact, bound=member.plan.bound, out=out)
+            meter.add(self._colour(sums), None)
+        scale = member.plan.bank.scales[0]
+        toner.sums(sums, scale, _bias(member), exact=member.plan.exact, bound=member.plan.bound, out=out)
 
     def values(self, first: int, last: int) -> tuple[NDArray[np.float32], Array | None]:
         """Values of output rows in sample units, merged, and their alpha if colours are weighted by it."""
@@ -215,8 +230,17 @@ class _Run:
         return y[..., : self.plan.layout.colours]
 
 
+def _bias(member: Member) -> Fraction:
+    """A kernel's bias as it was written: 0.1 is a tenth."""
+    return Fraction(repr(member.kernel.bias))
+
+
+NOTHING = Extent(0.0, 0.0)
+"""The extent of a map without a visible pixel or a finite value."""
+
+
 class _Meter:
-    """Running extent of visible values."""
+    """Running extent of visible values; infinities and NaN have no place in it."""
 
     def __init__(self) -> None:
         self.low, self.high = np.inf, -np.inf
@@ -225,13 +249,20 @@ class _Meter:
         """Take in values (rows, W, C); pixels with alpha 0 are invisible and do not count."""
         if alpha is not None:
             y = y[alpha[..., 0] > 0]
-        if y.size:
-            self.low, self.high = min(self.low, float(y.min())), max(self.high, float(y.max()))
+        if not y.size:
+            return
+        low, high = float(y.min()), float(y.max())
+        if not (isfinite(low) and isfinite(high)):
+            y = y[np.isfinite(y)]
+            if not y.size:
+                return
+            low, high = float(y.min()), float(y.max())
+        self.low, self.high = min(self.low, low), max(self.high, high)
 
     @property
     def extent(self) -> Extent:
-        """(0, 0) if nothing was visible."""
-        return Extent(self.low, self.high) if self.low <= self.high else Extent(0.0, 0.0)
+        """What was seen, NOTHING if there was nothing to see."""
+        return Extent(self.low, self.high) if self.low <= self.high else NOTHING
 
 
 def merge(maps: Sequence[NDArray[np.float32]], how: str | None) -> NDArray[np.float32]:

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 
 from convtool.definitions import Definition, fold, read_definitions
@@ -29,7 +28,11 @@ class Folder:
         try:
             entries = sorted(self.path.iterdir())
         except OSError as error:
-            raise KernelError(f"{self.path}: {error.strerror or error}") from None
+            reason = f"{self.path}: {error.strerror or error}"
+            if self.strict:
+                raise KernelError(reason) from None
+            self._notes.append(f"skipped a folder of kernels: {reason}")
+            return []
         return [entry for entry in entries if entry.suffix.lower() in YAML_SUFFIXES and not entry.name.startswith(".")]
 
     def find(self, name: str) -> Definition | None:
@@ -82,10 +85,10 @@ class BuiltinFolder(Folder):
 
 def builtin_path() -> Path:
     """The folder of the built-in kernels: inside an installed package, or ``kernels/`` of a checkout."""
-    inside = Path(str(files("convtool") / "builtin_kernels"))
+    inside = Path(__file__).resolve().parent / "builtin_kernels"
     if inside.is_dir():
         return inside
-    root = Path(__file__).resolve().parent.parent
+    root = inside.parent.parent
     if (root / "pyproject.toml").is_file() and (root / "kernels").is_dir():
         return root / "kernels"
     raise KernelError("the built-in kernels are missing; install convtool again")
@@ -94,12 +97,13 @@ def builtin_path() -> Path:
 def search_folders(kernel_dir: str | os.PathLike[str] | None, notes: list[str]) -> list[Folder]:
     """The folders in which names are looked up, first to last: --kernel-dir, $CONVTOOL_KERNELS, ./kernels, built-in."""
     folders: list[Folder] = []
-    given = [(Path(kernel_dir), "--kernel-dir")] if kernel_dir is not None else []
+    given = [(os.fspath(kernel_dir), "--kernel-dir")] if kernel_dir is not None else []
     variable = os.environ.get("CONVTOOL_KERNELS", "")
-    given += [(Path(part), "$CONVTOOL_KERNELS") for part in variable.split(os.pathsep) if part]
-    for path, origin in given:
-        if not path.is_dir():
-            raise KernelError(f"{origin}: {path} is not a folder")
+    given += [(part, "$CONVTOOL_KERNELS") for part in variable.split(os.pathsep) if part]
+    for text, origin in given:
+        path = Path(text)
+        if not text or not path.is_dir():
+            raise KernelError(f"{origin}: {text or 'an empty name'} is not a folder")
         folder = Folder(path, strict=True)
         list(folder.definitions())  # a bad file is refused even if the name wanted is in another
         folders.append(folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from convtool.atomic import PREFIX
 from convtool.formats import is_image_suffix
-from convtool.naming import STDIO, Source
+from convtool.naming import STDIO, Source, is_folder
 
 
 @dataclass
@@ -27,42 +27,49 @@ def find_inputs(arguments: Sequence[str], *, recursive: bool, output_folder: Pat
     Hidden files, our temporary files and the output folder are passed over; links to folders are followed once.
     """
     found = Found()
-    avoid = {_identity(output_folder)} if output_folder is not None and output_folder.is_dir() else set()
+    output = _identity(output_folder) if output_folder is not None and is_folder(output_folder) else None
     for argument in arguments:
-        if argument == STDIO or not Path(argument).is_dir():
+        if argument == STDIO or not is_folder(argument):
             found.sources.append(Source(argument))
             continue
-        visited: set[tuple[int, int]] = set()
-        if _identity(Path(argument)) in avoid:
-            avoid = set()  # the folder itself is the output folder: its own files were asked for
-        found.sources += _walk(Path(argument), "", recursive, avoid, visited, found)
+        # An argument that is the output folder itself is read: its own files were asked for.
+        passed_over: set[tuple[int, int] | None] = {output} - {None, _identity(Path(argument))}
+        found.sources += _walk(Path(argument), "", recursive, passed_over, found)
     return found
 
 
 def _walk(
-    folder: Path, parent: str, recursive: bool, avoid: set[tuple[int, int]], visited: set[tuple[int, int]], found: Found
+    folder: Path, parent: str, recursive: bool, visited: set[tuple[int, int] | None], found: Found
 ) -> Iterator[Source]:
-    identity = _identity(folder)
-    if identity in visited or identity in avoid:
-        return
-    visited.add(identity)
     try:
+        identity = _identity(folder)
+        if identity in visited:
+            return
+        visited.add(identity)
         with os.scandir(folder) as scan:
-            entries = sorted(scan, key=lambda entry: entry.name)
+            names = sorted(entry.name for entry in scan)
     except OSError as error:
         found.failures.append((str(folder), error.strerror or str(error)))
         return
-    for entry in entries:
-        if entry.name.startswith((".", PREFIX)):
+    for name in names:
+        if name.startswith((".", PREFIX)):
             continue
-        path = folder / entry.name
-        if entry.is_dir():
+        path = folder / name
+        if is_folder(path):
             if recursive:
-                yield from _walk(path, str(Path(parent, entry.name)), recursive, avoid, visited, found)
-        elif is_image_suffix(path.suffix) and (entry.is_file() or not path.exists()):
+                yield from _walk(path, str(Path(parent, name)), recursive, visited, found)
+        elif is_image_suffix(path.suffix) and _is_to_be_tried(path):
             yield Source(str(path), parent)
         else:
             found.others += 1
+
+
+def _is_to_be_tried(path: Path) -> bool:
+    """A file, or a name that leads nowhere, which is worth an error; no pipe, socket or device."""
+    try:
+        return path.is_file() or not path.exists()
+    except OSError:
+        return True
 
 
 def _identity(path: Path) -> tuple[int, int]:

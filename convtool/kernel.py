@@ -20,6 +20,15 @@ MAX_SIDE = 1023
 EXACT_LIMIT = 2**24
 """Integers below this are exact in float32."""
 
+MAX_PARTS = 2048
+"""Into how many parts the smallest weight is divided at most in the search for a common factor."""
+
+MAX_MAPS = 4096
+"""Most maps of one set; fixed. Sets of sets could otherwise grow without end."""
+
+MAX_WEIGHTS = 1 << 26
+"""Most weights of one set (512 MB in double precision); fixed."""
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -104,21 +113,32 @@ def exact_kernel(label: str, values: Sequence[Fraction], shape: tuple[int, ...],
 
 def factor_fractions(values: Sequence[Fraction]) -> tuple[list[int], Fraction] | None:
     """Whole numbers and the factor that makes ``values`` of them; None if they would be too large."""
-    common = lcm(*(v.denominator for v in values))
+    common = common_denominator(values, 2**53)
+    if common is None:  # the factor's denominator would be this number, for nothing else in it cancels
+        return None
     numbers = [v.numerator * (common // v.denominator) for v in values]
     divisor = gcd(*numbers) or 1
     numbers = [n // divisor for n in numbers]
     scale = Fraction(divisor, common)
     small = sum(map(abs, numbers)) < EXACT_LIMIT
-    fits = scale.numerator < EXACT_LIMIT and scale.denominator < 2**53
-    return (numbers, scale) if small and fits else None
+    return (numbers, scale) if small and scale.numerator < EXACT_LIMIT else None
+
+
+def common_denominator(values: Sequence[Fraction], below: int) -> int | None:
+    """The common denominator; None as soon as it is seen to reach ``below``, as thousands of primes would make it."""
+    common = 1
+    for value in values:
+        common = lcm(common, value.denominator)
+        if common >= below:
+            return None
+    return common
 
 
 def factor(weights: Floats) -> tuple[Integers, Fraction] | None:
     """Whole numbers and one factor with ``weights == integers * factor`` to float32; None if there are none.
 
-    Tried are the power of two that makes all weights whole, and the smallest weight (which finds 1/9 nine times
-    and multiples of 0.1).
+    Tried are the power of two that makes all weights whole, and a fraction of the smallest weight of which all are
+    multiples (which finds 1/9 nine times, 0.2 beside 0.3 and 299/1000 beside 587/1000).
     """
     if not weights.size or not np.isfinite(weights).all():
         return None
@@ -130,7 +150,9 @@ def factor(weights: Floats) -> tuple[Integers, Fraction] | None:
         return None
     _, exponents = np.frexp(sizes)
     # A power of two must divide exactly; a smallest weight like 1/9 may be off by what float32 did to it.
-    for unit, slack in ((Fraction(2) ** (int(exponents.min()) - 24), 0.0), (_simple(smallest), 2.0**-24)):
+    for unit, slack in ((Fraction(2) ** (int(exponents.min()) - 24), 0.0), (_common_unit(sizes), 2.0**-24)):
+        if unit is None:
+            continue
         ratios = weights / float(unit)
         integers = np.rint(ratios)
         if (np.abs(ratios - integers) > slack * np.abs(ratios)).any():
@@ -145,10 +167,24 @@ def factor(weights: Floats) -> tuple[Integers, Fraction] | None:
     return None
 
 
+def _common_unit(sizes: Floats) -> Fraction | None:
+    """A fraction of the smallest size that all sizes are multiples of, as far as float32 can tell; None if none is."""
+    smallest = float(sizes.min())
+    parts = 1
+    for ratio in np.unique(sizes / smallest).tolist():
+        simple = Fraction(ratio).limit_denominator(MAX_PARTS)
+        if abs(float(simple) - ratio) > ratio * 2.0**-23:
+            return None
+        parts = lcm(parts, simple.denominator)
+        if parts > MAX_PARTS:
+            return None
+    return _simple(smallest / parts)
+
+
 def _simple(value: float) -> Fraction:
     """The fraction with a small denominator that float32 cannot tell from ``value``, else ``value`` itself."""
     simple = Fraction(value).limit_denominator(1 << 20)
-    return simple if simple and abs(float(simple) - value) <= value * 2.0**-25 else Fraction(value)
+    return simple if simple and abs(float(simple) - value) <= value * 2.0**-24 else Fraction(value)
 
 
 def turn(weights: NDArray[Any], degrees: int) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,12 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from convtool.arrays import read_bank
 from convtool.definitions import Definition, fold, read_definitions
 from convtool.errors import KernelError
 from convtool.folders import Folder, search_folders
 from convtool.generators import GENERATORS, generate
-from convtool.kernel import Kernel, KernelSet, exact_kernel, make_kernel
+from convtool.kernel import (
+    MAX_MAPS,
+    MAX_WEIGHTS,
+    Kernel,
+    KernelSet,
+    common_denominator,
+    exact_kernel,
+    make_kernel,
+)
 from convtool.options import did_you_mean
 from convtool.spec import ARRAY_SUFFIXES, Spec, parse_spec
 
@@ -47,11 +55,8 @@ class Library:
 
     def load_all(self, specs: Sequence[str]) -> list[KernelSet]:
         """The sets of several specs, in order; raises KernelError if two maps would have one label."""
-        sets = [self.load(spec) for spec in specs]
-        inline = [at for at, found in enumerate(sets) if found.label.startswith("inline")]
-        if len(inline) > 1:
-            for number, at in enumerate(inline, 1):
-                sets[at] = _relabelled(sets[at], "inline", f"inline-{number}")
+        parsed = [parse_spec(text) for text in specs]
+        sets = _numbered(parsed, [self._resolve(spec, home=None, trail=()) for spec in parsed])
         seen: set[str] = set()
         for kernel in (kernel for found in sets for kernel in found.kernels):
             if fold(kernel.label) in seen:
@@ -91,14 +96,16 @@ class Library:
         definition = self._find(spec, home)
         if definition in trail:
             names = " -> ".join(step.name for step in (*trail[trail.index(definition) :], definition))
-            raise KernelError(f"{definition.where}: maps go in a circle: {names}")
+            raise _CircleError(f"{definition.at('maps')}: maps go in a circle: {names}")
+        if len(trail) == MAX_TRAIL:
+            raise _CircleError(f"{definition.at('maps')}: sets of sets are more than {MAX_TRAIL} deep, a fixed limit")
         return self._build(definition, spec, trail)
 
     def _from_file(self, spec: Spec, trail: tuple[Definition, ...]) -> KernelSet:
         path = Path(spec.file)
         if path.suffix.lower() in ARRAY_SUFFIXES:
             if spec.parameters:
-                raise KernelError(f"kernel {spec.text!r}: weights from a file take no parameters")
+                raise KernelError(f"kernel {_quoted(spec)}: weights from a file take no parameters")
             return _turned(_bank(path, spec.name), spec, generator="")
         definitions = self.read(path)
         if spec.name:
@@ -110,7 +117,7 @@ class Library:
         if len(definitions) == 1:
             return self._build(next(iter(definitions.values())), spec, trail)
         if spec.parameters:
-            raise KernelError(f"kernel {spec.text!r}: parameters go with one kernel; write {path}#name:...")
+            raise KernelError(f"kernel {_quoted(spec)}: parameters go with one kernel; write {path}#name:...")
         kernels: dict[str, Kernel] = {}
         for definition in definitions.values():
             for kernel in self._build(definition, replace(spec, name=definition.name), trail).kernels:
@@ -119,11 +126,11 @@ class Library:
 
     def _find(self, spec: Spec, home: Path | None) -> Definition:
         if home is not None and (found := self._home(home).get(fold(spec.name))):
+            self._note_shadow(found)
             return found
-        for at, folder in enumerate(self.folders):
+        for folder in self.folders:
             if found := folder.find(spec.name):
-                if not folder.strict:
-                    self._note_shadow(found, folder, self.folders[at + 1 :])
+                self._note_shadow(found)
                 return found
         names = [definition.name for definition, _ in self.names()]
         hint = did_you_mean(spec.name, names) or "; `convtool kernels` lists the names"
@@ -135,47 +142,75 @@ class Library:
                 return folder.file(path)
         return self.read(path)
 
-    def _note_shadow(self, found: Definition, folder: Folder, later: list[Folder]) -> None:
-        for other in later:
+    def _note_shadow(self, found: Definition) -> None:
+        """Say once if ./kernels, which nobody asked for, gives a built-in name another meaning."""
+        at = next((at for at, folder in enumerate(self.folders) if found.path in folder.paths), None)
+        if at is None or self.folders[at].strict:
+            return
+        for other in self.folders[at + 1 :]:
             hidden = other.find(found.name)
-            if hidden and replace(hidden, path=found.path, line=found.line) != found:
+            if hidden and hidden.computes() != found.computes():
                 note = f"{found.name} is the one of {found.path}, which hides the built-in kernel of that name"
                 if note not in self.notes:
                     self.notes.append(note)
 
     def _build(self, definition: Definition, spec: Spec, trail: tuple[Definition, ...]) -> KernelSet:
+        if spec.parameters and not definition.generator:
+            kind = "is a set; parameters belong to one of its kernels" if definition.maps else "takes no parameters"
+            raise KernelError(f"kernel {_quoted(spec)}: {definition.name} {kind}")
+        if definition.maps:
+            return _turned(self._build_maps(definition, spec, trail), spec, generator="")
         try:
-            if definition.maps:
-                made = self._build_maps(definition, spec, trail)
-            elif spec.parameters and not definition.generator:
-                raise KernelError(f"takes no parameters, and {', '.join(spec.parameters)} is given")
-            else:
-                made = _build_single(definition, spec)
+            made = _build_single(definition, spec)
         except KernelError as error:
-            if str(error).startswith(str(definition.path)):
-                raise
-            raise KernelError(f"{definition.where}: {error}") from None
+            # What was typed is at fault only if something was: the definition's own values were checked before.
+            where = f"kernel {_quoted(spec)}" if spec.parameters else definition.where
+            raise KernelError(
+                str(error) if str(error).startswith(f"{definition.path}:") else f"{where}: {error}"
+            ) from None
         return _turned(made, spec, definition.generator)
 
     def _build_maps(self, definition: Definition, spec: Spec, trail: tuple[Definition, ...]) -> KernelSet:
-        if spec.parameters:
-            raise KernelError("is a set; parameters belong to one of its kernels")
         kernels: list[Kernel] = []
+        specs: list[Spec] = []
+        sets: list[KernelSet] = []
         for text, line in definition.maps:
             try:
-                found = self._resolve(parse_spec(text), definition.path, (*trail, definition))
+                specs.append(parse_spec(text))
+                sets.append(self._resolve(specs[-1], definition.path, (*trail, definition)))
+            except _CircleError:
+                raise
             except KernelError as error:
-                if "in a circle" in str(error):
-                    raise
                 raise KernelError(f"{definition.path}:{line}: {definition.name}: maps: {error}") from None
-            kernels += found.kernels
+            kernels += sets[-1].kernels
             if len(kernels) > MAX_MAPS:
-                raise KernelError(f"gives more than {MAX_MAPS} maps, a fixed limit")
+                raise KernelError(f"{definition.at('maps')}: gives more than {MAX_MAPS} maps, a fixed limit")
+            if sum(kernel.weights.size for kernel in kernels) > MAX_WEIGHTS:
+                raise KernelError(f"{definition.at('maps')}: gives more than {MAX_WEIGHTS} weights, a fixed limit")
+        kernels = [kernel for found in _numbered(specs, sets) for kernel in found.kernels]
         return KernelSet(definition.name, tuple(kernels), definition.summary)
 
 
-MAX_MAPS = 4096
-"""Most maps of one set; fixed. Sets of sets could otherwise grow without end."""
+MAX_TRAIL = 32
+"""Deepest nesting of sets in sets; fixed, so that a chain of thousands ends in a message."""
+
+
+class _CircleError(KernelError):
+    """Sets that hold each other: one message, not one more for each set on the way."""
+
+
+def _numbered(specs: Sequence[Spec], sets: Sequence[KernelSet]) -> list[KernelSet]:
+    """Several inline kernels become inline-1, inline-2 ..."""
+    inline = [at for at, spec in enumerate(specs) if spec.inline is not None]
+    numbers = {at: number for number, at in enumerate(inline, 1)} if len(inline) > 1 else {}
+    return [
+        _relabelled(found, "inline", f"inline-{numbers[at]}") if at in numbers else found
+        for at, found in enumerate(sets)
+    ]
+
+
+def _quoted(spec: Spec) -> str:
+    return repr(spec.text if len(spec.text) <= 60 else spec.text[:57] + "...")
 
 
 def _build_single(definition: Definition, spec: Spec) -> KernelSet:
@@ -197,14 +232,19 @@ def _build_single(definition: Definition, spec: Spec) -> KernelSet:
         else:
             weights = made.weights * float(definition.scale)
             if definition.normalise:
-                weights = weights / _sum(float(weights.sum()), float(np.abs(weights).sum()))
+                total = float(weights.sum())
+                _check_sum(definition, total, float(np.abs(weights).sum()))
+                weights = weights / total
             kernel = make_kernel(label, weights, **facts)
     else:
         kernel = _finished(definition, list(definition.weights), definition.shape, label, facts)
     if definition.rotations == 1:
         return KernelSet(label, (kernel,), definition.summary)
     step = 360 // definition.rotations
-    turned = [replace(kernel.turned(angle), label=f"{label}-{angle}") for angle in range(0, 360, step)]
+    try:
+        turned = [replace(kernel.turned(angle), label=f"{label}-{angle}") for angle in range(0, 360, step)]
+    except KernelError as error:
+        raise KernelError(f"{definition.at('rotations')}: {str(error).partition(': ')[2]}") from None
     return KernelSet(label, tuple(turned), definition.summary)
 
 
@@ -213,19 +253,24 @@ def _finished(
 ) -> Kernel:
     values = [value * definition.scale for value in values]
     if definition.normalise:
-        total = sum(values, Fraction(0))
-        _sum(float(total), float(sum(map(abs, values))))
+        # An exact sum of thousands of unlike fractions would never end.
+        exact = common_denominator(values, 1 << 256) is not None
+        total = sum(values, Fraction(0)) if exact else Fraction(math.fsum(map(float, values)))
+        _check_sum(definition, float(total), math.fsum(abs(float(value)) for value in values))
         values = [value / total for value in values]
     return exact_kernel(label, values, shape, **facts)
 
 
-def _sum(total: float, size: float) -> float:
+def _check_sum(definition: Definition, total: float, size: float) -> None:
     if abs(total) <= 1e-9 * size:
-        raise KernelError(f"normalise: the weights add up to {total:g}, and nothing can be divided by that")
-    return total
+        raise KernelError(
+            f"{definition.at('normalise')}: the weights add up to {total:g}, and nothing can be divided by that"
+        )
 
 
 def _bank(path: Path, name: str) -> KernelSet:
+    from convtool.arrays import read_bank  # brings zipfile, which a run seldom needs
+
     label, weights = read_bank(path, name)
     digits = max(2, len(str(len(weights) - 1)))
     labels = [label] if len(weights) == 1 else [f"{label}-{at:0{digits}}" for at in range(len(weights))]
@@ -244,7 +289,7 @@ def _turned(found: KernelSet, spec: Spec, generator: str) -> KernelSet:
         names = [p.name for p in GENERATORS[generator].parameters] if generator in GENERATORS else []
         own = next((name for name in names if name in ("angle", "theta")), None)
         hint = f"; {generator} has its own: {generator}:{own}={spec.angle}" if own else ""
-        raise KernelError(f"{error}{hint}") from None
+        raise KernelError(f"kernel {_quoted(spec)}: {error}{hint}") from None
     ending = f"-turn{spec.angle}"
     kernels = tuple(replace(kernel, label=kernel.label + ending) for kernel in turned)
     return KernelSet(found.label + ending, kernels, found.summary)

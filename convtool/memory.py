@@ -24,7 +24,7 @@ def peak_bytes(plan: MapPlan) -> int:
     )
     decoding = stored + 2 * source  # the picture, its bytes, and their copy as an array
     filtering = source + target + 4 * strip
-    encoding = source + 2 * target + _stored(plan.layout)
+    encoding = source + target + _stored(plan.layout)
     return IMPORTS + max(decoding, filtering, encoding)
 
 

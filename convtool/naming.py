@@ -85,7 +85,11 @@ class Naming:
         stem, ext = self._stem_and_ext(source)
         if self.kind == "template":
             path = self._filled(source, name, stem, ext)
-            return Target(path, self.format or _format(path))
+            if self.format and _format(path) != self.format:
+                raise OutputError(
+                    f"{path}: the template and -f {self.format} contradict each other; end it with .{{ext}}"
+                )
+            return Target(path, _format(path))
         folder = Path(source.path).parent if self.kind == "beside" else Path(self.output) / source.parent
         return Target(str(folder / f"{stem}_{name.label}.{ext}"), self.format or _format(ext))
 
@@ -118,13 +122,10 @@ class Naming:
         if "{ext}" in self.output and "{suffix}" not in self.output:
             fields["stem"] = stem  # tells hopper.gif from hopper.png
         filled = os.path.normpath(self.output.format_map(fields))
-        base = os.path.normpath(os.path.dirname(self.output.split("{")[0]) or ".")
-        if base != "." and os.path.commonpath([os.path.abspath(base), os.path.abspath(filled)]) != os.path.abspath(
-            base
-        ):
+        base = template_folder(self.output)
+        inside = os.path.commonpath([os.path.abspath(base), os.path.abspath(filled)]) == os.path.abspath(base)
+        if not inside:
             raise OutputError(f"{filled}: leaves the output folder {base}")
-        if base == "." and filled.startswith(".."):
-            raise OutputError(f"{filled}: leaves the output folder")
         return filled
 
 
@@ -142,10 +143,23 @@ def make_naming(output: str | None, format_name: str | None, *, stdin: bool, raw
         if "{" not in suffix and suffix != ".":
             _check_suffix(output, format_name)
         return Naming("template", output, format_name, raw)
-    if Path(output).is_dir() or output.endswith(("/", os.sep)) or not is_image_suffix(Path(output).suffix):
+    if is_folder(output) or output.endswith(("/", os.sep)) or not is_image_suffix(Path(output).suffix):
         return Naming("folder", output, format_name, raw)
     _check_suffix(output, format_name)
     return Naming("file", output, format_name)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether a path leads to a folder; one that cannot be followed (too long, no permission) does not."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def template_folder(output: str) -> str:
+    """The folder that a template stays in: what stands before its first field."""
+    return os.path.normpath(os.path.dirname(output.split("{")[0]) or ".")
 
 
 def _check_template(output: str) -> None:
@@ -195,26 +209,27 @@ def check_collisions(pairs: Iterable[tuple[Source, Target]]) -> list[str]:
             seen[key] = source, target
             continue
         other = seen[key][0]
-        if other == source:
+        if other is source:
             messages.append(f"{target.path}: several maps of {source.path} would go here; put {{map}} in the template")
             continue
         if os.path.abspath(other.path) == os.path.abspath(source.path):
             messages.append(f"{source.path}: is given twice")
             continue
         messages.append(
-            f"{target.path}: both {other.path} and {source.path} would be written here;"
-            f" part them with -o '{_parting(other, source)}'"
+            f"{target.path}: both {other.path} and {source.path} would be written here; {_parting(other, source)}"
         )
     return messages
 
 
 def _parting(first: Source, second: Source) -> str:
-    one, two = Path(first.path), Path(second.path)
-    if one.suffix != two.suffix and one.suffix.lower() != two.suffix.lower():
-        return "OUT/{stem}_{suffix}_{map}.{ext}"
-    if first.parent != second.parent:
-        return "OUT/{parent}/{stem}_{map}.{ext}"
-    return "OUT/{stem}_{suffix}_{map}.{ext}" if one.suffix != two.suffix else "OUT/{parent}/{stem}_{map}.{ext}"
+    """The way out for two inputs with one output name: a template in which they differ."""
+    suffixes = {Path(first.path).suffix.casefold(), Path(second.path).suffix.casefold()}
+    if len(suffixes) > 1:
+        return "part them with -o 'OUT/{stem}_{suffix}_{map}.{ext}'"
+    if first.parent.casefold() != second.parent.casefold():
+        return "part them with -o 'OUT/{parent}/{stem}_{map}.{ext}'"
+    # {parent} is empty for files that were named one by one: only a folder argument above both tells them apart.
+    return "part them by giving the folder above both, with --recursive and -o 'OUT/{parent}/{stem}_{map}.{ext}'"
 
 
 _FOLDS: dict[Path, bool] = {}
@@ -223,7 +238,7 @@ _FOLDS: dict[Path, bool] = {}
 def _folds_case(path: Path) -> bool:
     """Whether the disk under a path takes ``A`` and ``a`` for one name."""
     folder = path.parent
-    while not folder.exists() and folder != folder.parent:
+    while not is_folder(folder) and folder != folder.parent:
         folder = folder.parent
     if folder not in _FOLDS:
         swapped = Path(str(folder.resolve()).swapcase())

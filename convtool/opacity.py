@@ -29,18 +29,30 @@ METHOD = "taps"
 """Rounding has to be small against the local sum, which is divided by: so no FFT."""
 
 
-class Premultiplied:
-    """Rows of colour times alpha, made when they are read."""
+HALF = 16
+"""Bits of the lower half of a product of 16-bit colour and alpha."""
 
-    def __init__(self, colour: Rows, alpha: Array) -> None:
+
+class Premultiplied:
+    """Rows of colour times alpha, made when they are read; ``half`` picks the ``low`` or ``high`` bits of them."""
+
+    def __init__(self, colour: Rows, alpha: Array, half: str = "") -> None:
         self._colour = colour
         self._alpha = alpha
+        self._half = half
         self._dtype: Any = np.int64 if alpha.dtype.kind == "u" else np.float64
         self.shape = colour.shape
 
     def __getitem__(self, rows: slice) -> Array:
-        product: Array = self._colour[rows] * self._alpha[rows].astype(self._dtype)
-        return product
+        colour, alpha = self._colour[rows], self._alpha[rows].astype(self._dtype)
+        if colour.dtype.kind == "f":  # what is hidden may be infinite or NaN, and 0 times that is not 0
+            colour = np.where(alpha == 0, 0, colour)
+        product: Array = colour * alpha
+        return _halved(product, self._half) if self._half else product
+
+
+def _halved(product: Array, half: str) -> Array:
+    return product & ((1 << HALF) - 1) if half == "low" else product >> HALF
 
 
 class WeightedSum:
@@ -55,20 +67,19 @@ class WeightedSum:
         self._scale = bank.scales[0]
         self._weight = bank.multiplied[0]  # (C or 1, kh, kw)
         self._blur = bool((bank.weights >= 0).all() and self._weight.sum() > 0)
-        channels = bank.weights.shape[1]
         opaque = Border("constant", full) if border.mode in ("zeros", "constant") else border
         outside = Border("constant", border.value * full) if border.mode == "constant" else border
-        self._colour = Sums(bank, geometry, outside, peak * full, whole)
+        self._colour = _colour_sums(bank, geometry, outside, peak * full, whole)
         # Blurs divide by the alpha under all weights; others need it under the weights of each channel.
         parts = self._weight.sum(axis=0, keepdims=True)[None] if self._blur else self._weight[:, None]
         whole_parts = None if bank.integers is None else parts.astype(np.int64)
         alpha_bank = Bank(parts, whole_parts, (Fraction(1),) * len(parts), each=False)
         self._alpha = Sums(alpha_bank, geometry, opaque, full, whole)
-        self._channels = channels
+        self._channels = bank.weights.shape[1]
 
     def values(self, colour: Rows, alpha: Array, first: int, last: int) -> tuple[NDArray[np.float32], Array]:
         """Values (rows, W', M) in sample units with bias, and alpha (rows, W', 1) as stored, of output rows."""
-        weighted = self._colour.plan(colour.shape[2]).sums(Premultiplied(colour, alpha), first, last).astype(np.float64)
+        weighted = self._weighted(colour, alpha, first, last)
         under = self._alpha.plan(1).sums(alpha, first, last).astype(np.float64)
         total = self._weight.sum(axis=(1, 2))
         if self._blur:
@@ -83,6 +94,28 @@ class WeightedSum:
             opacity = anchor_rows(alpha, self._geometry, first, last)
         y = y * self._scale.numerator / self._scale.denominator + self._bias
         return y.astype(np.float32), opacity
+
+    def _weighted(self, colour: Rows, alpha: Array, first: int, last: int) -> NDArray[np.float64]:
+        """Sums of colour times alpha."""
+        total: NDArray[np.float64] | None = None
+        for half, sums in self._colour.items():
+            part = sums.plan(colour.shape[2]).sums(Premultiplied(colour, alpha, half), first, last).astype(np.float64)
+            part *= 1 << HALF if half == "high" else 1
+            total = part if total is None else total + part
+        assert total is not None
+        return total
+
+
+def _colour_sums(bank: Bank, geometry: Geometry, outside: Border, peak: float, whole: bool) -> dict[str, Sums]:
+    """How colour times alpha is summed: in one go, or exactly in two where products of 16 bits need it."""
+    below = float(1 << HALF)
+    if not (whole and bank.integers is not None and bank.bound(peak) >= 2**31 > bank.bound(below)):
+        return {"": Sums(bank, geometry, outside, peak, whole)}
+    if outside.value != np.rint(outside.value) or abs(outside.value) > peak:
+        return {"": Sums(bank, geometry, outside, peak, whole)}
+    value = np.array(int(outside.value))
+    borders = {half: Border(outside.mode, float(_halved(value, half))) for half in ("low", "high")}
+    return {half: Sums(bank, geometry, border, below, whole) for half, border in borders.items()}
 
 
 class Sums:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,6 +37,8 @@ class Range:
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """A clause "; did you mean ...?" for a mistyped word, or nothing."""
+    import difflib  # only a mistyped word needs it
+
     close = difflib.get_close_matches(word.casefold(), list(words), n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 

@@ -87,5 +87,6 @@ def picture_from_array(array: ArrayLike) -> Picture:
     layout = layout_of_array(values.shape, values.dtype)
     if values.dtype.kind == "b":
         values = values * np.uint8(255)
-    samples = values.astype(np.dtype(layout.dtype), copy=False)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite in it
+        samples = values.astype(np.dtype(layout.dtype), copy=False)
     return Picture(samples.reshape(layout.height, layout.width, layout.channels), layout.alpha)

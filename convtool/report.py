@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,20 +36,23 @@ class Report:
         """Count one result."""
         if isinstance(result, Failed):
             self.failures.append(result)
-            self.done.discard(result.path)
             return
-        self.done.add(result.work.source.path)
         if isinstance(result, Skipped):
             self.skipped += 1
             return
         self.written += 1
-        samples = result.map.samples
-        colours = samples.size // samples.shape[2] * result.map.plan.layout.colours
+        layout = result.plan.layout
+        colours = layout.height * layout.width * layout.colours
         counts = self._clipped.setdefault(result.work.spec.label, [0, 0])
-        counts[0] += result.map.clipped
+        counts[0] += result.clipped
         counts[1] += colours
         if result.difference is not None:
             self._differences.append(result.difference)
+
+    def finish(self, path: str) -> None:
+        """An input has been worked off; it is done unless it failed."""
+        if all(failure.path != path for failure in self.failures):
+            self.done.add(path)
 
     def summary(self) -> Iterator[str]:
         """The lines that end a run."""
@@ -69,6 +71,8 @@ class Report:
 
 def json_line(result: Result) -> str:
     """One result as a line of ASCII JSON; the same for the same run, whenever it is run."""
+    import json
+
     return json.dumps(_fields(result), allow_nan=False)
 
 
@@ -81,7 +85,7 @@ def _fields(result: Result) -> dict[str, Any]:
 
 
 def _map_fields(result: Written) -> dict[str, Any]:
-    work, layout = result.work, result.map.plan.layout
+    work, layout = result.work, result.plan.layout
     fields: dict[str, Any] = {
         "input": work.source.path,
         "output": work.target.path,
@@ -94,9 +98,9 @@ def _map_fields(result: Written) -> dict[str, Any]:
         "channels": layout.channels,
         "dtype": layout.dtype,
         "range": str(work.spec.range),
-        "min": _finite(result.map.extent.low),
-        "max": _finite(result.map.extent.high),
-        "clipped": result.map.clipped,
+        "min": _finite(result.extent.low),
+        "max": _finite(result.extent.high),
+        "clipped": result.clipped,
     }
     if result.difference is not None:
         fields["verified"] = _finite(result.difference)

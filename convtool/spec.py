@@ -18,6 +18,7 @@ from convtool.options import parse_number
 
 YAML_SUFFIXES = (".yaml", ".yml")
 ARRAY_SUFFIXES = (".npy", ".npz")
+_ROW_END = r";[^\S\n]*\n|[;\n]"  # a semicolon at the end of a line is one end, not two
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ def parse_spec(text: str) -> Spec:
             return Spec(text, inline=_inline(body), angle=angle)
         file, tail = _file(body)
         if file:
-            name, parameters = _split_parameters(tail)
-            if tail and not tail.startswith(("#", ":")):
-                raise KernelError(f"{tail!r} stands behind the file; write file#name")
+            # Arrays have names like conv1/kernel:0 and take no parameters: all behind the # is the name.
+            array = file.lower().endswith(ARRAY_SUFFIXES) and tail.startswith("#")
+            name, parameters = (tail, None) if array else _split_parameters(tail)
             name = name.removeprefix("#")
         else:
             name, parameters = _split_parameters(body)
@@ -106,20 +107,20 @@ def _parameters(name: str, text: str | None) -> tuple[dict[str, Fraction], tuple
     if text is None:
         return values, ()
     for part in text.split(","):
-        key, equals, number = part.strip().partition("=")
+        key, equals, number = (piece.strip() for piece in part.partition("="))
         if not equals:
             raise KernelError(_bare(name, part.strip()))
         if key in values:
             raise KernelError(f"{key} is given twice")
         values[key] = parse_number(number)
-        typed.append(key + (f"{float(values[key]):g}" if "/" in number else number))
+        typed.append(key + (f"{float(values[key]):g}" if "/" in number else number.removeprefix("+")))
     return values, tuple(typed)
 
 
 def _bare(name: str, value: str) -> str:
     from convtool.generators import GENERATORS
 
-    parameters = GENERATORS[name].parameters if name in GENERATORS else ()
+    parameters = GENERATORS[name.casefold()].parameters if name.casefold() in GENERATORS else ()
     if parameters and value:
         return f"write {name}:{parameters[0].name}={value}"
     return "parameters are written name=value, as in gaussian:sigma=2.5"
@@ -127,7 +128,7 @@ def _bare(name: str, value: str) -> str:
 
 def _inline(body: str) -> Inline:
     divisor = Fraction(1)
-    if match := re.search(r"\s/\s*(\S+)\s*$", body):
+    if match := re.search(r"(?:\s|(?<=\]))/\s*(\S+)\s*$", body):
         divisor = parse_number(match[1])
         if divisor == 0:
             raise KernelError("the divisor is 0")
@@ -145,16 +146,18 @@ def _inline(body: str) -> Inline:
 
 
 def _rows(text: str) -> list[list[Fraction]]:
-    lines = re.split(r"[;\n]", text.strip().rstrip(";"))
+    lines = re.split(_ROW_END, text.strip().removesuffix(";"))
     return [_weights(line, at) for at, line in enumerate(lines, 1)]
 
 
 def _weights(line: str, row: int) -> list[Fraction]:
-    words = [word for word in re.split(r"[\s,]+", line.strip()) if word]
-    if not words:
+    if not line.strip():
         raise KernelError(f"row {row} is empty")
+    words = re.split(r"\s*,\s*|\s+", line.strip().removesuffix(",").rstrip())
     weights = []
     for column, word in enumerate(words, 1):
+        if not word:
+            raise KernelError(f"row {row}, column {column}: a weight is missing")
         try:
             weights.append(parse_number(word))
         except UsageError as error:
@@ -169,10 +172,10 @@ def _brackets(text: str) -> list[list[list[Fraction]]]:
     if not compact.endswith("]" * depth) or depth > 3:
         raise KernelError("the brackets do not match")
     inner = compact[depth:-depth]
-    planes = re.split(r"\]\],?\[\[", inner) if depth == 3 else [inner]
+    planes = re.split(r"\]\][,;]?\[\[", inner) if depth == 3 else [inner]
     result = []
     for plane in planes:
-        rows = re.split(r"\],?\[", plane) if depth > 1 else re.split(r"[;\n]", plane)
+        rows = re.split(r"\][,;]?\[", plane) if depth > 1 else re.split(_ROW_END, plane)
         if any("[" in row or "]" in row for row in rows):
             raise KernelError("the brackets do not match")
         result.append([_weights(row, at) for at, row in enumerate(rows, 1)])

@@ -23,12 +23,40 @@ def read_stdin(limit: int) -> bytes:
     return data
 
 
-def check_stdout() -> None:
-    """Raise UsageError where a picture cannot go to standard output."""
+def check_stdout(what: str = "a picture") -> None:
+    """Raise UsageError where a picture, or other data, cannot go to standard output."""
     if sys.stdout is None:
-        raise UsageError("standard output is closed; name a file with -o")
+        raise UsageError(f"standard output is closed, and {what} should go there")
+    if what != "a picture":
+        return
     if sys.stdout.isatty():
         raise UsageError("standard output is a terminal; redirect it or name a file with -o")
+
+
+def print_line(text: str) -> None:
+    """A line of data on standard output, at once; raises InputError where it does not fit.
+
+    A reader that is gone stays the BrokenPipeError that it is.
+    """
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot write to standard output: {error.strerror}") from None
+
+
+def fill_descriptors() -> None:
+    """Put the null device where standard input, output or error is closed.
+
+    A picture that is opened would get that number otherwise, and what a library writes to stderr would go into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
 
 
 def write_stdout(encode: Callable[[IO[bytes]], None]) -> None:

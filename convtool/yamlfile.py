@@ -7,6 +7,7 @@ something else on the way.
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ MAX_BYTES = 256 * 1024
 
 MAX_DEPTH = 8
 """A definition needs five levels: file, kernel, depth, rows, weights."""
+
+_CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What YAML does not allow as itself; its own message about them knows no line."""
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -60,10 +64,13 @@ def read_yaml(path: Path) -> Mapping:
 
 def parse_yaml(text: str, path: Path) -> Mapping:
     """The mapping at the top of YAML text; ``path`` is named in errors."""
+    if control := _CONTROL.search(text):
+        line = text.count("\n", 0, control.start()) + 1
+        raise KernelError(f"{path}:{line}: holds the control character {control[0]!r}; a kernel file is plain text")
     try:
         node = _compose(yaml.parse(text, Loader=_Loader), path)
     except yaml.YAMLError as error:
-        raise KernelError(_syntax(error, path)) from None
+        raise KernelError(_syntax(error, text, path)) from None
     if node is None:
         raise KernelError(f"{path}: holds no kernels; a kernel file maps names to definitions")
     if not isinstance(node, Mapping):
@@ -145,10 +152,15 @@ def _mapping(items: list[Node], line: int, path: Path) -> Mapping:
     return Mapping(tuple(pairs), line)
 
 
-def _syntax(error: yaml.YAMLError, path: Path) -> str:
+def _syntax(error: yaml.YAMLError, text: str, path: Path) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML")
-    if "'\\t'" in problem or "\t" in problem:
+    problem = " ".join(str(getattr(error, "problem", None) or "is not YAML").split())
+    if mark is None:
+        return f"{path}: {problem}"
+    found = text.splitlines()[mark.line : mark.line + 1]
+    character = found[0][mark.column : mark.column + 1] if found else ""
+    if character == "\t" or "tab character" in problem:
         problem = "a tab stands where YAML wants blanks; indent with blanks"
-    where = f"{path}:{mark.line + 1}" if mark else str(path)
-    return f"{where}: {' '.join(problem.split())}"
+    elif "cannot start any token" in problem and character:
+        problem = f"a word cannot begin with {character}; put it in quotes"
+    return f"{path}:{mark.line + 1}: {problem}"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
+import time
 from typing import Any, ClassVar, NoReturn
 
 import click
 
 from convtool import __version__
 from convtool.console import say
-from convtool.errors import ConvtoolError
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived: clean up and leave with 143."""
+from convtool.errors import ConvtoolError, Terminated
+from convtool.stdio import fill_descriptors
 
 
 class LazyGroup(click.Group):
@@ -61,54 +60,94 @@ Examples:
 """
 
 
-@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, message="convtool %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> int | None:
     """Filter images with convolution kernels, with the arithmetic of a convolutional layer."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        return 2
+    return None
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, _terminated)
-    debug = "--debug" in arguments
+    fill_descriptors()
+    _catch_signals()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that its encoding has no letters for
     try:
-        code = _run(arguments)
+        code = _run(list(arguments))
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        code = _told(error)
     except Terminated:
         code = 143
-    except BrokenPipeError:
-        code = 141
-    except ConvtoolError as error:
-        if debug:
-            raise
-        say(str(error))
-        code = error.exit_code
-    except MemoryError:
-        if debug:
-            raise
-        say("needs more memory than there is")
-        code = 1
+    except KeyboardInterrupt:
+        code = 130
     _leave(code)
+
+
+def _told(error: Exception) -> int:
+    """Say what went wrong in one line; the exit code."""
+    if isinstance(error, BrokenPipeError):
+        return 141
+    if isinstance(error, ConvtoolError):
+        say(str(error))
+        return error.exit_code
+    if isinstance(error, MemoryError):
+        say("needs more memory than there is")
+    elif isinstance(error, OSError) and error.strerror:
+        say(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+    else:
+        say(f"{type(error).__name__}: {error}; this should not happen, --debug shows where it did")
+    return 1
 
 
 def _run(arguments: list[str]) -> int:
     try:
-        result: Any = cli.main(arguments, prog_name="convtool", standalone_mode=False)
+        if "_CONVTOOL_COMPLETE" in os.environ:
+            cli.main(arguments, prog_name="convtool")
+        # Not cli.main, which makes exit code 1 of a reader that went away and prints a line on Ctrl-C.
+        with cli.make_context("convtool", arguments) as context:
+            result: Any = cli.invoke(context)
     except click.exceptions.Exit as left:
         return left.exit_code
-    except click.Abort:
-        return 130
     except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        hint = f" (see {context.command_path} --help)" if context else ""
+        used = getattr(error, "ctx", None)
+        hint = f" (see {used.command_path} --help)" if used else ""
         say(f"{error.format_message().rstrip('.')}{hint}".replace("\n", " "))
         return 2
     return result if isinstance(result, int) else 0
 
 
-def _terminated(number: int, frame: object) -> NoReturn:
-    raise Terminated
+def _catch_signals() -> None:
+    """Ctrl-C and SIGTERM unwind the run, so that it cleans up; a Ctrl-C that is ignored stays so."""
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
+
+
+_stopped_at = float("-inf")
+
+
+def _stop(number: int, frame: object) -> None:
+    """The first signal stops the run; another one close behind must not break off the cleaning up."""
+    global _stopped_at
+    now = time.monotonic()
+    if now - _stopped_at < 1:
+        return
+    _stopped_at = now
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
 def _leave(code: int) -> NoReturn:
@@ -116,12 +155,12 @@ def _leave(code: int) -> NoReturn:
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BrokenPipeError:
-        code = 141
     except OSError as error:
-        say(f"cannot write to standard output: {error.strerror}")
-        code = code or 1
-    if code == 141 and sys.stdout is not None:
-        # What is left in the buffer has no reader; without this the interpreter would complain at its end.
+        if isinstance(error, BrokenPipeError):
+            code = 141
+        elif not code:
+            say(f"cannot write to standard output: {error.strerror}")
+            code = 1
+        # What is left in the buffer goes nowhere; without this the interpreter would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise SystemExit(code)

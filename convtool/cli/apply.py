@@ -9,7 +9,7 @@ import click
 
 from convtool import console, options
 from convtool.cli import types
-from convtool.errors import UsageError
+from convtool.errors import InputError, Terminated, UsageError
 
 if TYPE_CHECKING:
     from convtool.batch import Job, Options
@@ -77,7 +77,11 @@ def command(**given: Any) -> int:
 
     INPUT is a picture, a folder of pictures, or - for standard input.
     """
+    from convtool.stdio import check_stdout
+
     _check_words(given)
+    if given["json_"] or given["dry_run"]:
+        check_stdout("the result")
     from convtool.batch import plan_run
     from convtool.library import Library
 
@@ -91,12 +95,14 @@ def command(**given: Any) -> int:
     if given["dry_run"]:
         from convtool.cli.dryrun import dry_run
 
-        return dry_run(jobs, run_options, json=given["json_"])
+        return dry_run(jobs, found.failures, run_options, json=given["json_"])
     return _execute(jobs, found, run_options, given)
 
 
 def _check_words(given: dict[str, Any]) -> None:
     """Refuse what the options alone show to be wrong."""
+    from convtool.naming import is_folder
+
     if not given["inputs"]:
         raise UsageError("no input; name a picture, a folder or - for standard input (see convtool apply --help)")
     if not given["kernels"]:
@@ -109,7 +115,7 @@ def _check_words(given: dict[str, Any]) -> None:
     if given["json_"] and stdout:
         raise UsageError("--json and -o - would both write to standard output; name a file with -o")
     if given["output"] is None:
-        folder = next((name for name in given["inputs"] if Path(name).is_dir()), None)
+        folder = next((name for name in given["inputs"] if name != "-" and is_folder(name)), None)
         if folder is not None:
             raise UsageError(f"{folder} is a folder; say where its maps go with -o, as in -o out/")
 
@@ -120,7 +126,7 @@ def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
     from convtool.encode import Encoding
     from convtool.inputs import find_inputs
     from convtool.maps import Settings
-    from convtool.naming import make_naming
+    from convtool.naming import make_naming, template_folder
     from convtool.stdio import check_stdout, read_stdin
 
     settings = Settings(
@@ -143,14 +149,20 @@ def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
         check_stdout()
     folder = Path(naming.output) if naming.kind == "folder" else None
     if naming.kind == "template":
-        folder = Path(naming.output.partition("{")[0]).parent if "/" in naming.output.partition("{")[0] else None
+        base = template_folder(naming.output)
+        folder = Path(base) if base != "." else None
     found = find_inputs(given["inputs"], recursive=given["recursive"], output_folder=folder)
     if not found.sources and not found.failures:
         others = f" ({found.others} other files)" if found.others else ""
         deeper = "" if given["recursive"] else "; --recursive takes sub-folders too"
         raise UsageError(f"no pictures in {', '.join(given['inputs'])}{others}{deeper}")
-    data = read_stdin(given["max_bytes"]) if stdin else None
-    if data is not None and naming.kind == "stdout" and naming.format is None and is_npy(data):
+    data: bytes | InputError = b""
+    if stdin:
+        try:
+            data = read_stdin(given["max_bytes"])
+        except InputError as error:
+            data = error  # fails this input; others may be good
+    if isinstance(data, bytes) and naming.kind == "stdout" and naming.format is None and is_npy(data):
         naming = make_naming(given["output"], "npy", stdin=stdin, raw=raw)
     return (
         settings,
@@ -170,8 +182,8 @@ def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
 
 def _execute(jobs: list[Job], found: Found, run_options: Options, given: dict[str, Any]) -> int:
     from convtool.batch import Failed, Written, make_folders, run_job
-    from convtool.cli import Terminated
     from convtool.report import Report, json_line
+    from convtool.stdio import print_line
 
     quiet = given["quiet"]
     make_folders(jobs)
@@ -180,14 +192,14 @@ def _execute(jobs: list[Job], found: Found, run_options: Options, given: dict[st
     def take(result: Any) -> None:
         report.add(result)
         if given["json_"]:
-            click.echo(json_line(result))
+            print_line(json_line(result))
         if isinstance(result, Failed):
-            console.say(f"{_name(result.path)}: {result.reason}")
+            console.say(f"{console.input_name(result.path)}: {result.reason}")
         elif isinstance(result, Written) and not quiet:
             for note in result.notes if result.work.index == 0 else ():
-                console.say(f"{_name(result.work.source.path)}: {note}")
+                console.say(f"{console.input_name(result.work.source.path)}: {note}")
             if given["verbose"]:
-                plan = result.map.plan
+                plan = result.plan
                 console.say(f"{result.work.source.path} -> {result.work.target.path}  {plan.layout}  {plan.methods}")
 
     try:
@@ -196,15 +208,12 @@ def _execute(jobs: list[Job], found: Found, run_options: Options, given: dict[st
         for job in console.progress(jobs, len(jobs), enabled=not quiet):
             for result in run_job(job, run_options):
                 take(result)
+            report.finish(job.source.path)
     except (KeyboardInterrupt, Terminated) as stop:
         console.say(f"interrupted: {len(report.done)} of {report.inputs} done")
         return 143 if isinstance(stop, Terminated) else 130
     _summarise(report, found, quiet=quiet, verbose=given["verbose"])
     return report.exit_code
-
-
-def _name(path: str) -> str:
-    return "standard input" if path == "-" else path
 
 
 def _summarise(report: Report, found: Found, *, quiet: bool, verbose: bool) -> None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json as json_module
 
-import click
-
 from convtool import console
 from convtool.batch import Job, Options, job_layout, plan_maps
 from convtool.errors import ConvtoolError
 from convtool.filtering import MapPlan
 from convtool.memory import peak_bytes
+from convtool.stdio import print_line
 
 
-def dry_run(jobs: list[Job], options: Options, *, json: bool) -> int:
-    """Print the outputs, shapes, methods and memory of a run; exit code 1 if an input cannot be done."""
-    outputs, failures, peak = 0, 0, 0
+def dry_run(jobs: list[Job], unread: list[tuple[str, str]], options: Options, *, json: bool) -> int:
+    """Print the outputs, shapes, methods and memory of a run; exit code 1 if an input cannot be done.
+
+    ``unread`` are folders that cannot be listed, and why.
+    """
+    outputs, failures, peak = 0, len(unread), 0
+    for path, reason in unread:
+        _fail(path, reason, json=json)
     for job in jobs:
         todo = [work for work in job.works if not work.skip]
         try:
@@ -23,28 +27,33 @@ def dry_run(jobs: list[Job], options: Options, *, json: bool) -> int:
             plans = plan_maps(todo, layout, job.settings)
         except ConvtoolError as error:
             failures += 1
-            if json:
-                click.echo(json_module.dumps({"input": job.source.path, "error": str(error)}))
-            console.say(f"{job.source.path}: {error}")
+            _fail(job.source.path, str(error), json=json)
             continue
         if not json:
-            click.echo(f"{console.shown(job.source.path)}  {layout}")
+            print_line(f"{console.shown(console.input_name(job.source.path))}  {layout}")
         for work in job.works:
             if work.skip and not json:
-                click.echo(f"  -- {console.shown(work.target.path)}  exists, skipped")
+                print_line(f"  -- {console.shown(work.target.path)}  exists, skipped")
         for work, plan in zip(todo, plans, strict=True):
             outputs += 1
             peak = max(peak, peak_bytes(plan))
             if json:
-                click.echo(json_module.dumps(_fields(job, work.target.path, work.index, plan)))
+                print_line(json_module.dumps(_fields(job, work.target.path, work.index, plan)))
             else:
-                click.echo(f"  -> {console.shown(work.target.path)}  {plan.layout}  {plan.spec.range}  {plan.methods}")
+                print_line(f"  -> {console.shown(work.target.path)}  {plan.layout}  {plan.spec.range}  {plan.methods}")
     if not json:
-        inputs = f"{len(jobs)} input{'' if len(jobs) == 1 else 's'}"
-        click.echo(
+        count = len(jobs) + len(unread)
+        inputs = f"{count} input{'' if count == 1 else 's'}"
+        print_line(
             f"{inputs}, {outputs} output{'' if outputs == 1 else 's'}, 0 collisions, peak about {peak // 10**6} MB"
         )
     return 1 if failures else 0
+
+
+def _fail(path: str, reason: str, *, json: bool) -> None:
+    if json:
+        print_line(json_module.dumps({"input": path, "error": reason}))
+    console.say(f"{console.input_name(path)}: {reason}")
 
 
 def _fields(job: Job, output: str, index: int, plan: MapPlan) -> dict[str, object]:

@@ -47,6 +47,7 @@ def show(kernel_dir: str | None, specs: tuple[str, ...]) -> None:
         if at:
             click.echo()
         console.draw(draw_kernel(kernel))
+    _say_notes(library)
 
 
 @command.command("check")
@@ -64,6 +65,7 @@ def check(kernel_dir: str | None, files: tuple[str, ...]) -> int:
             console.say(str(error))
         else:
             click.echo(f"{console.shown(name)}: good, {maps}")
+    _say_notes(library)
     return 1 if bad else 0
 
 
@@ -97,6 +99,10 @@ def _list(library: Library) -> None:
         lines.append((Piece(family),))
         lines += [(Piece(f"  {d.name:<{width}}{_kind(d):<{kind}}{d.summary}"),) for d in found]
     console.draw(lines)
+    _say_notes(library)
+
+
+def _say_notes(library: Library) -> None:
     for note in library.notes:
         console.say(note)
 

@@ -1,0 +1,37 @@
+"""Make the pictures of the README from the sample scene: ``make pictures``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from convtool import apply
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURES = ROOT / "docs" / "pictures"
+WIDTH = 400
+
+
+def shown(samples: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], name: str) -> None:
+    """Write a map at the README's width; a JPEG is enough to look at."""
+    image = Image.fromarray(samples)
+    height = round(image.height * WIDTH / image.width)
+    image.resize((WIDTH, height), Image.Resampling.LANCZOS).save(PICTURES / f"{name}.jpg", quality=88)
+
+
+def main() -> None:
+    """Make every picture."""
+    PICTURES.mkdir(exist_ok=True)
+    scene = Image.open(ROOT / "sample_images" / "scene.png").convert("RGB")
+    shown(np.asarray(scene), "scene")
+    shown(apply(scene, "sobel", merge="magnitude", channels="luma", dtype="uint8")["sobel"], "sobel")
+    shown(apply(scene, "gaussian:sigma=6", dtype="uint8")["gaussian-sigma6"], "gaussian")
+    shown(apply(scene, "sharpen", dtype="uint8")["sharpen"], "sharpen")
+    shown(apply(scene, "emboss", channels="luma", dtype="uint8")["emboss"], "emboss")
+    shown(apply(scene, "edge", dtype="uint8")["edge"], "edge")
+
+
+if __name__ == "__main__":
+    main()

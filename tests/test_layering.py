@@ -1,0 +1,118 @@
+"""The rooms of the house: which module may import which. Arrows point one way."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
+
+# From the bottom up: a module may import only modules that stand on a lower floor than its own.
+FLOORS = (
+    ("errors", "png16", "atomic"),
+    ("geometry", "border", "formulas"),
+    ("options", "generators"),
+    ("kernel", "yamlfile", "spec", "picture", "stdio"),
+    ("definitions", "arrays", "facts", "formats", "tone", "engine.bank", "engine.reference"),
+    ("folders", "drawing", "naming", "engine.*"),
+    ("library", "engine", "maps", "console"),
+    ("channels", "inputs", "decode", "encode"),
+    ("opacity",),
+    ("filtering",),
+    ("api", "verify", "memory"),
+    ("batch",),
+    ("report",),
+    ("cli.types",),
+    ("cli.dryrun",),
+    ("cli.apply", "cli.kernels"),
+    ("cli",),
+    ("__main__", "__init__"),
+)
+ONLY_USERS = {
+    "rich": {"console"},
+    "click": {"cli", "cli.types", "cli.dryrun", "cli.apply", "cli.kernels"},
+    "yaml": {"yamlfile"},
+    "PIL": {"decode", "encode", "api"},
+    "tifffile": {"encode"},
+}
+NEVER = {"scipy", "cv2", "skimage", "torch", "matplotlib"}
+
+
+def modules() -> list[str]:
+    names = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        names.append(".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts))
+    return names
+
+
+def path_of(module: str) -> Path:
+    path = PACKAGE / Path(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def floor(module: str) -> int:
+    for number, names in enumerate(FLOORS):
+        if module in names:
+            return number
+    for number, names in enumerate(FLOORS):
+        if f"{module.partition('.')[0]}.*" in names:
+            return number
+    raise AssertionError(f"{module} stands on no floor: add it to FLOORS")
+
+
+def imports(module: str) -> set[str]:
+    """Modules of ours (without the package's name) and top-level names of others that a module imports at all."""
+    found = set()
+    for node in ast.walk(ast.parse(path_of(module).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if path_of_exists(name) else str(node.module) for name in names}
+    return found
+
+
+def path_of_exists(dotted: str) -> bool:
+    if not dotted.startswith("convtool."):
+        return False
+    path = PACKAGE / Path(*dotted.split(".")[1:])
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("module", modules())
+def test_arrows_point_one_way(module: str) -> None:
+    for name in imports(module):
+        if name == "convtool":
+            continue
+        if name.startswith("convtool."):
+            other = name.removeprefix("convtool.")
+            if module != "__init__":
+                same_room = (
+                    "." in module
+                    and module.partition(".")[0] == other.partition(".")[0]
+                    and floor(module) == floor(other)
+                )
+                assert floor(other) < floor(module) or same_room, f"{module} imports {other}, which is not below it"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_libraries_stay_in_their_rooms(module: str) -> None:
+    for name in imports(module):
+        top = name.partition(".")[0]
+        assert top not in NEVER, f"{module} imports {top}: oracles are for tests"
+        if top in ONLY_USERS:
+            assert module in ONLY_USERS[top], f"{module} imports {top}, which belongs to {ONLY_USERS[top]}"
+
+
+def test_rooms_are_small() -> None:
+    sizes = {name: len(path_of(name).read_text(encoding="utf-8").splitlines()) for name in modules()}
+    assert {name: lines for name, lines in sizes.items() if lines > 320} == {}
+
+
+def test_every_floor_exists() -> None:
+    known = {name for names in FLOORS for name in names if not name.endswith("*")}
+    assert known - set(modules()) == set()

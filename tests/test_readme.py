@@ -1,0 +1,85 @@
+"""The README is executed: every recipe runs, every name in it exists, its option table is the command's own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from convtool.library import Library
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+RECIPES = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("convtool ")]
+
+
+def test_recipes_are_found() -> None:
+    assert len(RECIPES) >= 7
+
+
+def test_recipes_run_in_order(tmp_path: Path) -> None:
+    for name in ("sample_images", "docs", "kernels"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for recipe in RECIPES:
+        run = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", recipe], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert run.returncode == 0, f"{recipe}\n{run.stderr}"
+        assert run.stderr == "", f"{recipe}\n{run.stderr}"
+    written = {str(path.relative_to(tmp_path / "maps")) for path in (tmp_path / "maps").rglob("*.*")}
+    assert written == {
+        "three/scene_edge.png",
+        "three/scene_blur.png",
+        "three/scene_sharpen.png",
+        "edges.png",
+        "log.png",
+        "own.png",
+        "glow.png",
+        "scene-0-edge.png",
+        "scene-1-blur.png",
+        "scene-2-sharpen.png",
+        "scene-3-emboss.png",
+    }
+
+
+def test_setup_commands_stand_alone() -> None:
+    first, second = (
+        line for block in blocks("sh") for line in block.splitlines() if line.startswith("python3 -m venv")
+    )
+    assert "convtool apply sample_images/scene.png --kernel sobel --stride 1 --pad 1" in first
+    assert second.endswith("-m pytest -n auto")
+
+
+def test_option_table_is_current() -> None:
+    run = subprocess.run([sys.executable, "docs/make_options.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_kernel_table_names_exist() -> None:
+    table = README.partition("| family | names |")[2].partition("Names in italics")[0]
+    names = {definition.name for definition, _ in Library().names()}
+    for name in re.findall(r"[a-z][a-z0-9-]+", re.sub(r"^\| [^|]*\|", "", table, flags=re.MULTILINE)):
+        assert name in names, name
+
+
+@pytest.mark.parametrize("definition", blocks("yaml"))
+def test_yaml_of_the_readme_is_the_file_it_names(definition: str) -> None:
+    first, _, body = definition.partition("\n")
+    assert yaml.safe_load(body) == yaml.safe_load((ROOT / first.removeprefix("# ")).read_text(encoding="utf-8"))
+
+
+def test_pictures_exist() -> None:
+    for path in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / path).is_file(), path
