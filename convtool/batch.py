@@ -107,8 +107,9 @@ def plan_run(sources: Sequence[Source], sets: Sequence[KernelSet], settings: Set
     existing = {work.target.path for work in works if not work.target.stdout and os.path.lexists(work.target.path)}
     if existing and not (options.force or options.skip_existing):
         names = [work.target.path for work in works if work.target.path in existing]
-        count = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        raise OutputError(f"{names[0]}{count}: exists; --force replaces, --skip-existing leaves it")
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+        exists, it = ("exists", "it") if len(names) == 1 else ("exist", "them")
+        raise OutputError(f"{shown}: {exists}; --force replaces, --skip-existing leaves {it}")
     if options.skip_existing:
         jobs = [
             replace(job, works=tuple(replace(w, skip=w.target.path in existing) for w in job.works)) for job in jobs

@@ -213,7 +213,8 @@ def _is_16bit_colour(image: Image.Image) -> bool:
 def _layout_of(image: Image.Image) -> Layout:
     transparent = "transparency" in image.info
     mode, (width, height) = image.mode, image.size
-    if image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
+    # The method of the base class: that of PNG decodes the whole picture to look for EXIF behind it.
+    if Image.Image.getexif(image).get(ORIENTATION, 1) in (5, 6, 7, 8):
         width, height = height, width
     if mode.startswith("I;16") or (mode == "I" and image.format == "PPM"):
         return Layout(height, width, 1, False, "uint16")

@@ -52,6 +52,7 @@ class Library:
         self.notes: list[str] = []
         self.folders: list[Folder] = search_folders(kernel_dir, self.notes)
         self._files: dict[Path, dict[str, Definition]] = {}
+        self._made: dict[tuple[object, ...], KernelSet] = {}
 
     def load_all(self, specs: Sequence[str]) -> list[KernelSet]:
         """The sets of several specs, in order; raises KernelError if two maps would have one label."""
@@ -93,13 +94,7 @@ class Library:
             return _turned(KernelSet("inline", (kernel,)), spec, generator="")
         if spec.file:
             return self._from_file(spec, trail)
-        definition = self._find(spec, home)
-        if definition in trail:
-            names = " -> ".join(step.name for step in (*trail[trail.index(definition) :], definition))
-            raise _CircleError(f"{definition.at('maps')}: maps go in a circle: {names}")
-        if len(trail) == MAX_TRAIL:
-            raise _CircleError(f"{definition.at('maps')}: sets of sets are more than {MAX_TRAIL} deep, a fixed limit")
-        return self._build(definition, spec, trail)
+        return self._build(self._find(spec, home), spec, trail)
 
     def _from_file(self, spec: Spec, trail: tuple[Definition, ...]) -> KernelSet:
         path = Path(spec.file)
@@ -158,8 +153,20 @@ class Library:
         if spec.parameters and not definition.generator:
             kind = "is a set; parameters belong to one of its kernels" if definition.maps else "takes no parameters"
             raise KernelError(f"kernel {_quoted(spec)}: {definition.name} {kind}")
+        if definition in trail:
+            names = " -> ".join(step.name for step in (*trail[trail.index(definition) :], definition))
+            raise KernelError(f"{definition.at('maps')}: maps go in a circle: {names}")
+        if len(trail) == MAX_TRAIL:
+            raise KernelError(f"{definition.at('maps')}: sets of sets are more than {MAX_TRAIL} deep, a fixed limit")
+        # Made once: sets of sets may name a kernel thousands of times.
+        key = (definition.path, definition.name, tuple(spec.parameters.items()), spec.typed, spec.angle)
+        if key not in self._made:
+            self._made[key] = self._make(definition, spec, trail)
+        return self._made[key]
+
+    def _make(self, definition: Definition, spec: Spec, trail: tuple[Definition, ...]) -> KernelSet:
         if definition.maps:
-            return _turned(self._build_maps(definition, spec, trail), spec, generator="")
+            return _turned(self._build_maps(definition, trail), spec, generator="")
         try:
             made = _build_single(definition, spec)
         except KernelError as error:
@@ -170,7 +177,7 @@ class Library:
             ) from None
         return _turned(made, spec, definition.generator)
 
-    def _build_maps(self, definition: Definition, spec: Spec, trail: tuple[Definition, ...]) -> KernelSet:
+    def _build_maps(self, definition: Definition, trail: tuple[Definition, ...]) -> KernelSet:
         kernels: list[Kernel] = []
         specs: list[Spec] = []
         sets: list[KernelSet] = []
@@ -178,9 +185,9 @@ class Library:
             try:
                 specs.append(parse_spec(text))
                 sets.append(self._resolve(specs[-1], definition.path, (*trail, definition)))
-            except _CircleError:
-                raise
             except KernelError as error:
+                if str(error).startswith(f"{definition.path}:"):  # it names a line of this file already
+                    raise
                 raise KernelError(f"{definition.path}:{line}: {definition.name}: maps: {error}") from None
             kernels += sets[-1].kernels
             if len(kernels) > MAX_MAPS:
@@ -193,10 +200,6 @@ class Library:
 
 MAX_TRAIL = 32
 """Deepest nesting of sets in sets; fixed, so that a chain of thousands ends in a message."""
-
-
-class _CircleError(KernelError):
-    """Sets that hold each other: one message, not one more for each set on the way."""
 
 
 def _numbered(specs: Sequence[Spec], sets: Sequence[KernelSet]) -> list[KernelSet]:

@@ -170,9 +170,9 @@ def _fitted(policy: Range, source: str, to_output: Fraction, extent: Extent) -> 
     return gain * (FULL[source] - MIDDLE[source]) * to_output / peak, middle
 
 
-def tone_alpha(alpha: NDArray[np.floating[Any]], source: str, dtype: str, out: Array) -> None:
+def tone_alpha(alpha: Array, source: str, dtype: str, out: Array) -> None:
     """Write an alpha plane in units of ``source`` as samples of ``dtype``: scaled, rounded, clipped."""
-    if np.dtype(dtype).kind == "f":
+    if np.dtype(dtype).kind == "f" or (source == dtype and alpha.dtype == np.dtype(dtype)):
         np.copyto(out, alpha, casting="unsafe")
         return
     t = np.rint(affine(alpha, FULL[dtype] / FULL[source], Fraction(0)))

@@ -81,19 +81,17 @@ def parse_yaml(text: str, path: Path) -> Mapping:
 def _read(path: Path) -> str:
     try:
         status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise KernelError(f"{path}: is a folder; name a file in it, or use --kernel-dir {path}")
-        if not stat.S_ISREG(status.st_mode):
-            raise KernelError(f"{path}: is not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise KernelError(
-                f"{path}: has {status.st_size} bytes; kernel files hold at most {MAX_BYTES}, a fixed limit"
-            )
-        data = path.read_bytes()
+        data = path.read_bytes() if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES else b""
     except OSError as error:
         raise KernelError(f"{path}: {error.strerror or error}") from None
     except ValueError as error:  # a NUL in the name
         raise KernelError(f"{str(path)!r}: {error}") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise KernelError(f"{path}: is a folder; name a file in it, or use --kernel-dir {path}")
+    if not stat.S_ISREG(status.st_mode):
+        raise KernelError(f"{path}: is not a regular file")
+    if status.st_size > MAX_BYTES:
+        raise KernelError(f"{path}: has {status.st_size} bytes; kernel files hold at most {MAX_BYTES}, a fixed limit")
     if len(data) > MAX_BYTES:
         raise KernelError(f"{path}: has more than {MAX_BYTES} bytes, a fixed limit of kernel files")
     try:
