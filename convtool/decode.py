@@ -6,9 +6,8 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.lib import format as npy
@@ -56,8 +55,7 @@ ORIENTATION = 0x0112
 NPY_MAGIC = b"\x93NUMPY"
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What an input may have at most."""
 
     pixels: int = MAX_PIXELS

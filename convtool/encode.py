@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,7 @@ PILLOW_NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class Encoding:
+class Encoding(NamedTuple):
     """Encoder settings: ``quality`` of jpg and webp, ``compress`` (fast, small, 0 to 9) of lossless formats."""
 
     quality: int = 92

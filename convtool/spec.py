@@ -9,9 +9,11 @@ bank.npz#conv1        weights from a file
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import PurePath
+from types import MappingProxyType
+from typing import NamedTuple
 
 from convtool.errors import KernelError, UsageError
 from convtool.options import parse_number
@@ -22,23 +24,21 @@ _HERE = ("./", "../", ".\\", "..\\")  # a path, though it begins as a number may
 _ROW_END = r";[^\S\n]*\n|[;\n]"  # a semicolon at the end of a line is one end, not two
 
 
-@dataclass(frozen=True)
-class Inline:
+class Inline(NamedTuple):
     """Weights typed in place, row by row."""
 
     values: tuple[Fraction, ...]
     shape: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(NamedTuple):
     """A kernel spec: exactly one of ``name``, ``file`` or ``inline`` says where the weights come from."""
 
     text: str
     name: str = ""
     file: str = ""
     inline: Inline | None = None
-    parameters: dict[str, Fraction] = field(default_factory=dict)
+    parameters: Mapping[str, Fraction] = MappingProxyType({})
     typed: tuple[str, ...] = ()
     """Parameters as labels show them: ``sigma2.5``."""
     angle: int | None = None

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from convtool import load_kernel
 from convtool.cli import main
-from convtool.definitions import read_definitions
 from convtool.errors import KernelError
 from convtool.folders import BuiltinFolder, builtin_path
 from convtool.kernel import MAX_MAPS, KernelSet
 from convtool.library import Library
+from convtool.yamlfile import parse_yaml
 
 MINE = "sobel-x:\n  weights: [[-7, 7]]\nglow:\n  weights: [[2]]\n"
 SOBEL_X = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]
@@ -239,25 +239,31 @@ def test_sets_of_two_files_in_a_circle_end_in_a_message() -> None:
     assert message.endswith("a.yaml:2: one: maps: maps go in a circle: one -> two -> one")
 
 
-def test_only_the_files_that_may_hold_a_name_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_entries_that_are_named_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def counted(path: Path) -> Any:
-        read.append(path.stem)
-        return read_definitions(path)
+    def counted(text: str, path: Path) -> Any:
+        read.extend(line.partition(":")[0] for line in text.splitlines() if line[:1].isalpha())
+        return parse_yaml(text, path)
 
-    monkeypatch.setattr("convtool.folders.read_definitions", counted)
+    monkeypatch.setattr("convtool.folders.parse_yaml", counted)
     Library().load("sobel")
-    assert read == ["edge"]
+    assert read == ["sobel", "sobel-x", "sobel-y"]
     read.clear()
     Library().load("LUMA")
-    assert read == ["colour"]
+    assert read == ["luma"]
     read.clear()
     Library().load("four-views")
-    assert sorted(read) == ["basic", "blur", "edge", "relief", "sharpen"]
+    assert read == ["four-views", "edge", "blur", "sharpen", "emboss"]
     read.clear()
     Library().load("1 2 3")
     assert read == []
+
+
+def test_an_entry_parsed_alone_is_the_entry_of_its_file() -> None:
+    builtin = BuiltinFolder()
+    for definition in builtin.definitions():
+        assert builtin.find(definition.name) == definition
 
 
 def test_a_mention_is_no_definition() -> None:

@@ -13,6 +13,7 @@ from convtool.errors import KernelError
 from convtool.generators import GENERATORS
 from convtool.kernel import KernelSet
 from convtool.library import Library
+from convtool.maps import Settings, list_maps
 from convtool.spec import parse_spec
 
 KERNEL_FILE = """\
@@ -48,7 +49,7 @@ def rows(spec: str) -> list[list[float]]:
 
 def refusal(*specs: str) -> str:
     with pytest.raises(KernelError) as caught:
-        Library().load_all(specs)
+        list_maps(Library().load_all(specs), Settings())
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -229,6 +230,11 @@ def test_the_same_map_twice_is_refused() -> None:
         "gaussian-sigma2",
         "gaussian",
     ]
+
+
+def test_merged_sets_may_share_a_kernel() -> None:
+    maps = list_maps(Library().load_all(["sobel", "sobel-x"]), Settings(merge="magnitude"))
+    assert [each.label for each in maps] == ["sobel", "sobel-x"]
 
 
 def test_noise_is_refused_with_a_reason() -> None:

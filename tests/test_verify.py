@@ -83,7 +83,7 @@ def test_right_maps_verify(data: st.DataObject) -> None:
         alpha="weighted" if spec == "deep" else data.draw(st.sampled_from(["weighted", "keep", "filter", "drop"])),
     )
     if spec == "deep" and channels == 2:
-        chosen = replace(chosen, alpha="keep")
+        chosen = chosen._replace(alpha="keep")
     found = first_map([SETS[spec]], made, chosen)
     difference = largest_difference(found, made, 6)
     if found.samples.dtype.kind == "u":
