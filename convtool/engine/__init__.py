@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from convtool.border import Border
+from convtool.engine import blas
 from convtool.engine.bank import bank_from_array
 from convtool.engine.plan import Plan, make_plan
 from convtool.errors import UsageError
@@ -84,9 +85,13 @@ def conv2d(
 
 
 def sample_bounds(image: NDArray[Any]) -> tuple[float, bool]:
-    """The largest magnitude of the samples, and whether they are integers: from the dtype where that is narrow."""
+    """The largest magnitude of the samples, and whether they are integers.
+
+    From the dtype where that is narrow. For floats, the end of float32 or, where some are not finite, infinity.
+    """
     if image.dtype.kind not in "iu":
-        return float(np.finfo(np.float32).max), False
+        finite = not image.size or bool(np.isfinite(image.min()) and np.isfinite(image.max()))
+        return float(np.finfo(np.float32).max) if finite else float("inf"), False
     if image.dtype.itemsize <= 2:
         info = np.iinfo(image.dtype)
         return float(max(-info.min, info.max)), True
@@ -94,17 +99,26 @@ def sample_bounds(image: NDArray[Any]) -> tuple[float, bool]:
 
 
 def _run(plan: Plan, image: NDArray[Any], bias: NDArray[np.float64], out: NDArray[np.float32], threads: int) -> None:
-    def strip(rows: tuple[int, int]) -> None:
-        first, last = rows
-        values = plan.values(image, first, last)
-        out[:, first:last] = (values + bias.astype(np.float32)).transpose(2, 0, 1)
+    """Filter all strips into ``out`` (N, H', W'), each thread a range of rows from top to bottom."""
+    interleaved, biased = out.transpose(1, 2, 0), bool(bias.any())
 
-    if threads == 1:
-        for rows in plan.strips():
-            strip(rows)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(strip, plan.strips()))
+    def run(strips: list[tuple[int, int]]) -> None:
+        for first, last in strips:
+            block = interleaved[first:last]
+            plan.write(image, first, last, block)
+            if biased:
+                for n, value in enumerate(bias):
+                    np.add(block[..., n], np.float32(value), out=block[..., n])
+
+    strips = list(plan.strips())
+    threads = min(threads, len(strips))
+    with blas.one_thread():
+        if threads == 1:
+            run(strips)
+            return
+        cuts = [len(strips) * at // threads for at in range(threads + 1)]
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(run, [strips[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]))
 
 
 def _checked(

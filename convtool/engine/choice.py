@@ -1,0 +1,170 @@
+"""The methods that can do a sum, each with what it would cost by the table in ``costs``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from convtool.engine import separable
+from convtool.engine.bank import Bank
+from convtool.engine.costs import COSTS
+from convtool.engine.fft import ERROR, Fft
+from convtool.engine.gemm import PIECE, Gemm
+from convtool.engine.separable import Separable
+from convtool.engine.taps import Taps, choose_dtype
+from convtool.geometry import Geometry
+
+METHODS = ("auto", "taps", "separable", "gemm", "fft")
+
+FLOAT = np.dtype(np.float32)
+
+STRIP_BYTES = 1 << 19
+"""Bytes of the padded strip of ``taps``: with two or three buffers of that size it stays in L2, and calls are long."""
+
+GEMM_BYTES = 1 << 19
+"""Bytes of the shifted rows of ``gemm``."""
+
+SEPARABLE_BYTES = 1 << 18
+"""Bytes of the padded strip of ``separable``, which has two more buffers of that size."""
+
+MOST_TERMS = 3
+"""Rank up to which a kernel is split into columns and rows."""
+
+MOST_SPECTRA = 32 << 20
+"""Bytes of kernel spectra up to which ``fft`` is considered."""
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """One way to do a sum: ``cost`` in nanoseconds for one sample of the output."""
+
+    method: str
+    dtype: np.dtype[Any]
+    cost: float
+    strip_rows: int
+    why: str
+    make: Callable[[], Any]
+
+
+def candidates(bank: Bank, geometry: Geometry, channels: int, *, peak: float, whole: bool, method: str) -> list[Choice]:
+    """The choices for ``method``, or all that are worth a thought for ``auto``; never empty."""
+    job = _Job(bank, geometry, channels, peak, whole)
+    if not np.isfinite(peak):  # only taps keep a sample that is not finite out of windows that do not hold it
+        return [job.taps()]
+    if method == "taps":
+        return [job.taps()]
+    if method == "gemm":
+        return [job.gemm()]
+    if method == "separable":
+        return [job.separable(separable_terms(bank)) or job.taps()]
+    if method == "fft":
+        return [job.fft() or job.gemm()]
+    return job.all()
+
+
+def separable_terms(bank: Bank) -> tuple[separable.Term, ...]:
+    """The kernel split into few terms of rank 1."""
+    return separable.split(bank, MOST_TERMS)
+
+
+class _Job:
+    """What all choices share."""
+
+    def __init__(self, bank: Bank, geometry: Geometry, channels: int, peak: float, whole: bool) -> None:
+        self.bank, self.geometry, self.channels = bank, geometry, channels
+        self.peak, self.whole = peak, whole
+        rows, columns = geometry.rows, geometry.columns
+        self.planes = channels if bank.each else 1
+        self.input_row = columns.padded * channels
+        self.output_row = columns.out * self.planes
+        # Input samples for one output sample: a stride leaves fewer outputs, a tall window over a short image more.
+        self.inputs = self.input_row * min(rows.stride, rows.span) / self.output_row
+
+    def all(self) -> list[Choice]:
+        """Every choice that can win."""
+        taps_count = int(np.count_nonzero(self.bank.weights))
+        found = []
+        if taps_count <= 4096:
+            found.append(self.taps())
+            if found[0].dtype != FLOAT and taps_count <= 9 and len(self.bank.weights) == 1:
+                return found
+        terms = separable_terms(self.bank)
+        split = self.separable(terms) if terms else None
+        if split is not None:
+            found.append(split)
+        found.append(self.gemm())
+        if min(self.geometry.rows.span, self.geometry.columns.span) >= 7 and (fft := self.fft()) is not None:
+            found.append(fft)
+        return found
+
+    def taps(self) -> Choice:
+        """Additions of shifted planes."""
+        dtype = choose_dtype(self.bank, self.peak, self.whole)
+        runner = Taps(self.bank, self.geometry, self.channels, dtype)
+        fill = COSTS.fill + (COSTS.deal if runner.dealt else 0)
+        strip = self._strip_rows(STRIP_BYTES, self.input_row * dtype.itemsize)
+        passes = runner.passes / max(len(self.bank.weights), 1)
+        cost = self.inputs * fill / len(self.bank.weights) + passes * COSTS.taps(dtype.name)
+        cost += self._calls(strip, runner.passes)
+        why = f"taps {dtype.name}: {len(runner.programs[0].steps)} passes a strip"
+        return Choice("taps", dtype, cost, strip, why, lambda: runner)
+
+    def separable(self, terms: tuple[separable.Term, ...]) -> Choice | None:
+        """A column and a row of products."""
+        if not terms:
+            return None
+        runner = Separable(self.geometry, self.channels, terms)
+        across, along = runner.products
+        wide = self.input_row / self.output_row
+        strip = self._strip_rows(SEPARABLE_BYTES, runner.pitch * 4)
+        halo = 1 + self.geometry.rows.span / (strip * self.geometry.rows.stride)
+        cost = self.inputs * COSTS.fill * halo + wide * across * COSTS.product + along * COSTS.product
+        cost += 2 * COSTS.block * len(terms) + self._calls(strip, 4)
+        why = f"separable float32: {len(terms)} column and row" + ("s" if len(terms) > 1 else "")
+        return Choice("separable", FLOAT, cost, strip, why, lambda: runner)
+
+    def gemm(self) -> Choice:
+        """Overlapping matrix products."""
+        runner = Gemm(self.bank, self.geometry, self.channels)
+        samples = runner.row_samples * self.geometry.rows.stride / runner.unit
+        strip = self._strip_rows(GEMM_BYTES, samples * 4, even=True)
+        halo = 1 + self.geometry.rows.span / (strip * self.geometry.rows.stride)
+        filled = samples / self.output_row / runner.filters * halo
+        cost = filled * COSTS.shift + runner.products * COSTS.product + COSTS.block * (2 * len(runner.pieces) - 1)
+        cost += self._calls(strip, 2 * len(runner.pieces) + runner.shifts)
+        why = f"gemm float32: {len(runner.pieces)} products of up to {PIECE} taps"
+        return Choice("gemm", FLOAT, cost, strip, why, lambda: runner)
+
+    def fft(self) -> Choice | None:
+        """Fourier transforms of tiles."""
+        exact = self.bank.exact(self.peak, self.whole)
+        error = ERROR * self.bank.bound(self.peak)
+        if exact and error >= 0.25:
+            return None
+        bank, geometry = self.bank, self.geometry
+        height, width, rows, columns = Fft.layout(geometry)
+        filters, depth = bank.weights.shape[:2]
+        if filters * depth * height * width * 4 > MOST_SPECTRA:
+            return None
+        there = (1 if bank.each else depth / filters) * COSTS.transform / 2
+        cost = (there + COSTS.transform / 2) * height * width / (rows * columns)
+        why = f"fft float32: tiles of {height}x{width}"
+        return Choice("fft", FLOAT, cost, rows, why, lambda: Fft(bank, geometry, self.channels, rounded=exact))
+
+    def _strip_rows(self, budget: int, row_bytes: float, even: bool = False) -> int:
+        """Output rows of a strip of about ``budget`` bytes; not so few that the windows overlap most of it."""
+        axis = self.geometry.rows
+        fitting = int(budget / row_bytes / axis.stride)
+        least = max(1, axis.span // (2 * axis.stride))
+        rows = max(fitting, least, 1)
+        rows += rows % 2 if even else 0
+        # Strips of equal height: the last is not a sliver.
+        count = max(1, round(axis.out / rows))
+        return max(1, min(-(-axis.out // count) + (1 if even else 0) * (-(-axis.out // count) % 2), axis.out))
+
+    def _calls(self, strip_rows: int, calls: float) -> float:
+        """What starting the calls costs, for one sample of the output."""
+        return COSTS.call * calls / (strip_rows * self.output_row * len(self.bank.weights))

@@ -1,0 +1,148 @@
+"""Sums through the Fourier transform, tile by tile (overlap-save): for large kernels that are not separable.
+
+All in single precision. NumPy runs a float32 transform in double where it has to scale by the Python number 1,
+which ``norm="forward"`` on the way in and the default on the way back avoid; the factor that this leaves over goes
+into the spectrum of the kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convtool.border import Rows, Strips
+from convtool.engine.bank import Bank
+from convtool.engine.workspace import PerThread, Shape
+from convtool.geometry import Geometry
+
+Array = NDArray[Any]
+FLOAT = np.dtype(np.float32)
+COMPLEX = np.dtype(np.complex64)
+
+ERROR = 1.5e-6
+"""Bound of the rounding error relative to sum|w|*max|x|, tested with adversarial images; the contract allows 5e-6."""
+
+SIZES = tuple(
+    sorted(size for a in range(5, 13) for b in range(4) for c in range(3) if (size := 2**a * 3**b * 5**c) <= 4096)
+)
+"""Lengths that transform fast: products of 2, 3 and 5, and even."""
+
+
+def tile_side(span: int, out: int) -> int:
+    """Side of a tile along an axis: long against the window, but no longer than the image takes."""
+    wanted = 288 if span <= 31 else 512
+    wanted = max(wanted, 3 * span)
+    enough = out + span - 1
+    return next((size for size in SIZES if size >= min(wanted, enough)), min(wanted, enough))
+
+
+class Fft:
+    """Sums of one bank by overlap-save."""
+
+    dtype = FLOAT
+
+    def __init__(self, bank: Bank, geometry: Geometry, channels: int, rounded: bool) -> None:
+        """``rounded``: the sums are known to be whole numbers and the error to stay below a quarter."""
+        self.geometry, self.rounded, self.each = geometry, rounded, bank.each
+        self.channels = channels
+        self.outputs = channels if bank.each else len(bank.weights)
+        self.height, self.width, _, self.tile_columns = self.layout(geometry)
+        self.spectra = self._spectra(bank)
+        self._bound: PerThread[_Bound] = PerThread()
+
+    @staticmethod
+    def layout(geometry: Geometry) -> tuple[int, int, int, int]:
+        """Height and width of a tile, and the rows and columns of output that it makes."""
+        rows, columns = geometry.rows, geometry.columns
+        height = tile_side(rows.span, (rows.out - 1) * rows.stride + 1)
+        width = tile_side(columns.span, (columns.out - 1) * columns.stride + 1)
+        return height, width, (height - rows.span) // rows.stride + 1, (width - columns.span) // columns.stride + 1
+
+    def _spectra(self, bank: Bank) -> Array:
+        """Spectra (N, C, height, width//2 + 1) that turn the spectrum of a tile into that of its sums."""
+        rows, columns = self.geometry.rows, self.geometry.columns
+        spread = np.zeros((*bank.weights.shape[:2], self.height, self.width))
+        spread[..., : rows.span : rows.dilation, : columns.span : columns.dilation] = bank.multiplied
+        return (np.conj(np.fft.rfft2(spread)) * (self.height * self.width)).astype(np.complex64)
+
+    def sums(self, strips: Strips, image: Rows, first: int, last: int, out: Array | None = None) -> Array:
+        """Unscaled sums of output rows first..last, (rows, W', outputs), float32: a view, valid until the next.
+
+        ``out`` is not used.
+        """
+        rows = last - first
+        bound = self._bound.get(rows, self._wanted, self._bind)
+        axis = self.geometry.rows
+        height = (rows - 1) * axis.stride + axis.span
+        strips.fill(bound.strip[:height, : self.geometry.columns.padded], image, axis.start(first))
+        bound.strip[height:] = 0
+        bound.strip[:, self.geometry.columns.padded :] = 0
+        for left in range(0, self.geometry.columns.out, self.tile_columns):
+            self._tile(bound, left, rows)
+        if self.rounded:
+            np.rint(bound.total, out=bound.total)
+        return bound.total
+
+    def _tile(self, bound: _Bound, first: int, rows: int) -> None:
+        """Sums of the output columns from ``first`` on that one tile makes."""
+        down, axis = self.geometry.rows.stride, self.geometry.columns
+        left, last = first * axis.stride, min(first + self.tile_columns, axis.out)
+        wanted = slice(0, (last - first - 1) * axis.stride + 1, axis.stride)
+        for c in range(self.channels):
+            tile = bound.strip[:, left : left + self.width, c]
+            np.fft.rfft(tile, axis=1, norm="forward", out=bound.spectrum)
+            np.fft.fft(bound.spectrum, axis=0, norm="forward", out=bound.spectrum)
+            if self.each:
+                np.multiply(bound.spectrum, self.spectra[0, 0], out=bound.sums[0])
+                self._back(bound, 0, bound.total[:, first:last, c], slice(0, rows * down, down), wanted)
+                continue
+            for n in range(self.outputs):
+                if c == 0:
+                    np.multiply(bound.spectrum, self.spectra[n, c], out=bound.sums[n])
+                else:
+                    np.multiply(bound.spectrum, self.spectra[n, c], out=bound.product)
+                    np.add(bound.sums[n], bound.product, out=bound.sums[n])
+        if not self.each:
+            for n in range(self.outputs):
+                self._back(bound, n, bound.total[:, first:last, n], slice(0, rows * down, down), wanted)
+
+    def _back(self, bound: _Bound, n: int, out: Array, rows: slice, columns: slice) -> None:
+        """The sums of one filter out of their spectrum: rows that are not wanted are not transformed back."""
+        np.fft.ifft(bound.sums[n], axis=0, out=bound.sums[n])
+        chosen = bound.sums[n, rows]
+        image = bound.tile[: len(chosen)]
+        np.fft.irfft(chosen, n=self.width, axis=1, out=image)
+        out[...] = image[: len(out), columns]
+
+    def _wanted(self, rows: int) -> list[tuple[Shape, np.dtype[Any]]]:
+        columns = self.geometry.columns
+        tiles = -(-columns.out // self.tile_columns)
+        width = max((tiles - 1) * self.tile_columns * columns.stride + self.width, columns.padded)
+        half = (self.height, self.width // 2 + 1)
+        kept = 1 if self.each else self.outputs
+        return [
+            ((self.height, width, self.channels), FLOAT),
+            (half, COMPLEX),
+            (half, COMPLEX),
+            ((kept, *half), COMPLEX),
+            ((self.height, self.width), FLOAT),
+            ((rows, columns.out, self.outputs), FLOAT),
+        ]
+
+    def _bind(self, rows: int, arrays: list[Array]) -> _Bound:
+        return _Bound(*arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class _Bound:
+    """The buffers in one thread's memory for one strip height."""
+
+    strip: Array
+    spectrum: Array
+    product: Array
+    sums: Array
+    tile: Array
+    total: Array
