@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,7 @@ def _run(plan: Plan, image: NDArray[Any], bias: NDArray[np.float64], out: NDArra
             return
         cuts = [len(strips) * at // threads for at in range(threads + 1)]
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(run, [strips[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]))
+            list(pool.map(run, [strips[a:b] for a, b in pairwise(cuts)]))
 
 
 def _checked(

@@ -137,7 +137,7 @@ def _cascade(program: Program, terms: Sequence[Term]) -> Source:
     if len(terms) > LEAF:
         leaves = [_cascade(program, terms[at : at + LEAF]) for at in range(0, len(terms), LEAF)]
         while len(leaves) > 1:
-            pairs = [program.join(*leaves[at : at + 2]) for at in range(0, len(leaves) - 1, 2)]
+            pairs = [program.join(leaves[at], leaves[at + 1]) for at in range(0, len(leaves) - 1, 2)]
             leaves = pairs + leaves[len(pairs) * 2 :]
         return leaves[0]
     ordered = sorted(terms, key=lambda term: term[0] < 0)  # positive first: a sum can start from a plane as it is

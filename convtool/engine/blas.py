@@ -34,6 +34,6 @@ def one_thread() -> Iterator[None]:
 @lru_cache(maxsize=1)
 def _controller() -> Any:
     """The libraries in this process; looking them up takes milliseconds, so it is done once."""
-    from threadpoolctl import ThreadpoolController
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     return ThreadpoolController()

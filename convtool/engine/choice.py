@@ -128,7 +128,8 @@ class _Job:
 
     def gemm(self) -> Choice:
         """Overlapping matrix products."""
-        runner = Gemm(self.bank, self.geometry, self.channels)
+        narrow = self.whole and self.peak < 2**15
+        runner = Gemm(self.bank, self.geometry, self.channels, np.dtype(np.int16) if narrow else FLOAT)
         samples = runner.row_samples * self.geometry.rows.stride / runner.unit
         strip = self._strip_rows(GEMM_BYTES, samples * 4, even=True)
         halo = 1 + self.geometry.rows.span / (strip * self.geometry.rows.stride)

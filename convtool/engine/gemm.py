@@ -12,6 +12,7 @@ columns are dealt out while Q is filled; a dilation of the rows deals the rows o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import gcd
 from typing import Any
 
@@ -25,6 +26,7 @@ from convtool.engine.workspace import PerThread, Shape, as_strided
 from convtool.geometry import Geometry
 
 Array = NDArray[Any]
+Deals = list[tuple[Array, Any]]
 FLOAT = np.dtype(np.float32)
 
 CLIFF = 1_000_000
@@ -34,8 +36,11 @@ PIECE = 72
 """Products added in a row inside one matrix product. A constant image and equal weights round every sum the same
 way, so rounding can reach a third of this many units; 2e-6 is 33 of them."""
 
-BAND_ROWS = 2
-"""Output rows of one product for a single filter: more would multiply more zeros of the band."""
+BAND_ROWS = 4
+"""Rows of the matrix of one product: fewer leave the processor waiting for memory, more multiply more zeros."""
+
+PANEL = 2048
+"""Samples of a row that are worked on at a time, so that Q stays in cache for wide images."""
 
 
 class Gemm:
@@ -43,9 +48,12 @@ class Gemm:
 
     dtype = FLOAT
 
-    def __init__(self, bank: Bank, geometry: Geometry, channels: int, shifts: int = 0) -> None:
-        """``shifts``: how many shifted copies of a row Q holds, 0 for the best; the other taps are read further on."""
-        self.geometry = geometry
+    def __init__(self, bank: Bank, geometry: Geometry, channels: int, strip_dtype: np.dtype[Any], shifts: int = 0) -> None:
+        """``strip_dtype`` holds the samples exactly until they are written to Q, the narrower the faster.
+
+        ``shifts``: how many shifted copies of a row Q holds, 0 for the best; the other taps are read further on.
+        """
+        self.geometry, self.strip_dtype = geometry, strip_dtype
         rows, columns = geometry.rows, geometry.columns
         self.depth, self.channels = (1, channels) if bank.each else (channels, 1)
         self.filters = len(bank.weights)
@@ -57,9 +65,13 @@ class Gemm:
         self.groups = -(-columns.kernel // self.shifts)
         self.advance = self.shifts * columns.dilation // columns.stride
         self.width = columns.out * self.channels
-        self.pitch = self.width + (self.groups - 1) * self.advance * self.channels
+        unit = self.channels if columns.stride > 1 else 1
+        count = -(-self.width // PANEL)
+        self.panel = -(-self.width // (count * unit)) * unit
+        self.pitch = self.panel + (self.groups - 1) * self.advance * self.channels
         self.step = self.shifts * self.depth
-        self.band = BAND_ROWS if self.filters == 1 and self.step <= PIECE else 1
+        joined = self.filters == 1 or self.phases == 1  # whether rows of all filters lie evenly apart
+        self.band = max(1, BAND_ROWS // self.filters) if joined and self.step <= PIECE else 1
         self.pieces = self._pieces(bank)
         self._bound: PerThread[_Bound] = PerThread()
 
@@ -71,7 +83,7 @@ class Gemm:
 
     def _pieces(self, bank: Bank) -> list[tuple[Array, int, int]]:
         """Matrices (R*N, K), the row of Q where each starts to read, and its column shift in samples."""
-        kh, kw = bank.size
+        kh = bank.size[0]
         apart = 1 if self.phases > 1 else self.spread
         height = (kh - 1) * apart + 1
         pieces = []
@@ -98,7 +110,7 @@ class Gemm:
     @property
     def products(self) -> float:
         """Multiplications for each output sample of one filter, the zeros of the bands included."""
-        return sum(matrix.shape[1] for matrix, _, _ in self.pieces)
+        return float(sum(matrix.shape[1] for matrix, _, _ in self.pieces))
 
     @property
     def row_samples(self) -> int:
@@ -114,11 +126,14 @@ class Gemm:
         rows = last - first
         bound = self._bound.get(rows, self._wanted, self._bind)
         strips.fill(bound.strip, image, self.geometry.rows.start(first))
+        planar = bound.planar if out is None or not self._direct(out) else self._planar(out)
         for target, source in bound.deals:
             target[...] = source
-        planar = bound.planar if out is None or not self._direct(out) else self._planar(out)
-        for phase in range(self.phases):
-            self._multiply(bound, phase, planar[phase :: self.phases])
+        for left, deals in bound.panels:
+            for target, source in deals:
+                target[...] = source
+            for phase in range(self.phases):
+                self._multiply(bound.rows[phase], planar[phase :: self.phases, :, left : left + self.panel])
         return planar.transpose(0, 2, 1) if self.channels == 1 else planar.reshape(rows, -1, self.channels)
 
     def _direct(self, out: Array) -> bool:
@@ -126,29 +141,26 @@ class Gemm:
             return False
         if self.channels > 1:
             return out.strides[1:] == (4 * self.channels, 4)
-        return out.strides[1] == 4 and (self.filters == 1 or out.strides[2] >= 4 * out.shape[1])
+        return out.strides[1] == 4 and (self.filters == 1 or (self.band == 1 and out.strides[2] >= 4 * out.shape[1]))
 
     def _planar(self, out: Array) -> Array:
         """The output as (rows, N, samples)."""
         return out.transpose(0, 2, 1) if self.channels == 1 else out.reshape(len(out), 1, self.width)
 
-    def _multiply(self, bound: _Bound, phase: int, out: Array) -> None:
-        """Sums of the output rows of one phase into ``out``, (rows, N, samples)."""
-        rows = len(out)
+    def _multiply(self, flat: Array, out: Array) -> None:
+        """Sums of the output rows of one phase and panel into ``out``, (rows, N, samples)."""
+        rows, _, width = out.shape
         whole = rows // self.band * self.band
         for start, stop, band in ((0, whole, self.band), (whole, rows, rows - whole)):
-            if start == stop:
-                continue
-            block = out[start:stop]
-            if self.filters == 1:
-                block = block.reshape((stop - start) // band, band, self.width)
-            elif band < self.band:
-                block = block.reshape(1, band * self.filters, self.width)
-            self._batch(bound.rows[phase], start, band, block)
+            if start < stop:
+                block = out[start:stop]
+                if self.band > 1:
+                    block = block.reshape((stop - start) // band, band * self.filters, width)
+                self._batch(flat, start, band, block)
 
     def _batch(self, flat: Array, start: int, band: int, out: Array) -> None:
         """One band of output rows after the other: ``flat`` (rows of Q, pitch), ``out`` (batches, R*N, samples)."""
-        step = self.down * self.step
+        step, width = self.down * self.step, out.shape[2]
         cascade = Cascade(out, len(self.pieces))
         for matrix, row, shift in self.pieces:
             height = band * self.filters
@@ -156,8 +168,8 @@ class Gemm:
             part = np.ascontiguousarray(matrix[:height, :used])
             columns = max(CLIFF // (height * used) // 16 * 16, 64)
             target = cascade.target()
-            for left in range(0, self.width, columns):
-                right = min(left + columns, self.width)
+            for left in range(0, width, columns):
+                right = min(left + columns, width)
                 source = as_strided(
                     flat[start * step + row :, shift + left :],
                     (len(out), used, right - left),
@@ -174,53 +186,69 @@ class Gemm:
         return height, -(-height // (self.unit * self.phases))
 
     @property
-    def _straight(self) -> bool:
-        """Whether the first shift of Q is the padded strip itself."""
+    def _strip_columns(self) -> int:
+        """Columns of the strip that the shifted copies read; those beyond the padded image hold zeros."""
         columns = self.geometry.columns
-        return self.phases == self.unit == columns.stride == 1 and self.pitch >= columns.padded * self.channels
+        samples = -(-self.width // self.panel) * self.panel + self.pitch - self.panel
+        last = (self.shifts - 1) * columns.dilation + (-(-samples // self.channels) - 1) * columns.stride
+        return max(last + 1, columns.padded)
 
     def _wanted(self, rows: int) -> list[tuple[Shape, np.dtype[Any]]]:
         height, kept = self._heights(rows)
         return [
             ((self.phases, kept, self.shifts, self.depth, self.pitch), FLOAT),
-            ((height, self.geometry.columns.padded, self.depth * self.channels), FLOAT),
+            ((self.depth, height, self._strip_columns, self.channels), self.strip_dtype),
             ((rows, self.filters, self.width), FLOAT),
         ]
 
     def _bind(self, rows: int, arrays: list[Array]) -> _Bound:
-        q, strip, planar = arrays
-        columns, unit = self.geometry.columns, self.unit * self.phases
-        deals = []
-        for phase in range(self.phases):
-            for shift in range(self.shifts):
-                left = shift * columns.dilation
-                source = strip[phase * self.unit :: unit, left :: columns.stride]
+        q, planes, planar = arrays
+        columns = self.geometry.columns
+        strip = planes[0] if self.depth == 1 else planes[..., 0].transpose(1, 2, 0)
+        panels: list[tuple[int, Deals]] = []
+        for left in range(0, self.width, self.panel):
+            deals: Deals = []
+            for phase in range(self.phases):
                 for c in range(self.depth):
-                    target = q[phase, :, shift, c].reshape(-1, self.pitch // self.channels, self.channels)
-                    height = min(len(target), len(source))
-                    width = min(target.shape[1], source.shape[1])
-                    self._deal(deals, target[:height, :width], source[:height, :width], c)
-                    deals.append((target[height:], np.float32(0)))
-                    deals.append((target[:, width:], np.float32(0)))
-        deals = [(target, source) for target, source in deals if target.size]
+                    source = planes[c, phase * self.unit :: self.unit * self.phases]
+                    self._deal(deals, q[phase, :, :, c], source, left)
+            panels.append((left, deals))
+        beyond = planes[:, :, columns.padded :]
         flat = [q[phase].reshape(-1, self.pitch) for phase in range(self.phases)]
-        return _Bound(strip, deals, flat, planar)
+        return _Bound(strip[:, : columns.padded], [(beyond, 0)] if beyond.size else [], panels, flat, planar)
 
-    def _deal(self, deals: list[tuple[Array, Any]], target: Array, source: Array, c: int) -> None:
-        """Copies of one channel, or of interleaved channels where the columns lie side by side."""
-        if self.depth > 1:
-            deals.append((target[..., 0], source[..., c]))
-        elif self.geometry.columns.stride == 1:
-            deals.append((target, source))
-        else:
-            deals += [(target[..., e], source[..., e]) for e in range(self.channels)]
+    def _deal(self, deals: Deals, target: Array, source: Array, left: int) -> None:
+        """Copies of one channel's rows, (rows, columns, channels), into ``target``, (rows, shifts, samples).
+
+        They start at output sample ``left``. Without a stride, all shifts of all rows are one copy from
+        overlapping views.
+        """
+        columns, height, e = self.geometry.columns, min(len(target), len(source)), self.channels
+        down = source.strides[0] // source.itemsize
+        if len(target) > height:
+            deals.append((target[height:], 0))
+        flat = as_strided(source, (height, down), (down, 1))
+        if columns.stride == 1:
+            shape, steps = (height, self.shifts, self.pitch), (down, columns.dilation * e, 1)
+            deals.append((target[:height], as_strided(flat[:, left:], shape, steps)))
+            return
+        shape = (height, self.shifts, self.pitch // e)
+        for channel in range(e):
+            start = left * columns.stride + channel
+            view = as_strided(flat[:, start:], shape, (down, columns.dilation * e, columns.stride * e))
+            deals.append((target[:height, :, channel::e], view))
 
 
+@dataclass(frozen=True, eq=False)
 class _Bound:
     """Q, and what fills it, in one thread's memory for one strip height."""
 
-    def __init__(self, strip: Array, deals: list[tuple[Array, Any]], rows: list[Array], planar: Array) -> None:
-        self.strip, self.deals, self.rows, self.planar = strip, deals, rows, planar
+    strip: Array
+    deals: Deals
+    panels: list[tuple[int, Deals]]
+    """The first sample of each panel, and the copies that write it to Q."""
+    rows: list[Array]
+    planar: Array
 
 
 def best_shifts(kernel_columns: int, kernel_rows: int, depth: int, filters: int) -> int:
