@@ -11,9 +11,9 @@ import numpy as np
 from convtool.engine import separable
 from convtool.engine.bank import Bank
 from convtool.engine.costs import COSTS
-from convtool.engine.fft import ERROR, Fft
+from convtool.engine.fft import Fft, error
 from convtool.engine.gemm import PIECE, Gemm
-from convtool.engine.separable import Separable
+from convtool.engine.separable import BAND_ROWS, Separable
 from convtool.engine.taps import Taps, choose_dtype
 from convtool.geometry import Geometry
 
@@ -24,10 +24,13 @@ FLOAT = np.dtype(np.float32)
 STRIP_BYTES = 1 << 19
 """Bytes of the padded strip of ``taps``: with two or three buffers of that size it stays in L2, and calls are long."""
 
-GEMM_BYTES = 1 << 19
-"""Bytes of the shifted rows of ``gemm``."""
+GEMM_BYTES = 5 << 19
+"""Bytes of the shifted rows of one panel of ``gemm``: it reads them once, so they need not all stay in L2."""
 
-SEPARABLE_BYTES = 1 << 18
+OUTPUT_BYTES = 4 << 20
+"""Bytes of one strip of float32 sums: bounds the memory that very wide images take."""
+
+SEPARABLE_BYTES = 1 << 20
 """Bytes of the padded strip of ``separable``, which has two more buffers of that size."""
 
 MOST_TERMS = 3
@@ -80,6 +83,7 @@ class _Job:
         self.planes = channels if bank.each else 1
         self.input_row = columns.padded * channels
         self.output_row = columns.out * self.planes
+        self._output_samples = columns.out * (channels if bank.each else len(bank.weights))
         # Input samples for one output sample: a stride leaves fewer outputs, a tall window over a short image more.
         self.inputs = self.input_row * min(rows.stride, rows.span) / self.output_row
 
@@ -105,7 +109,7 @@ class _Job:
         dtype = choose_dtype(self.bank, self.peak, self.whole)
         runner = Taps(self.bank, self.geometry, self.channels, dtype)
         fill = COSTS.fill + (COSTS.deal if runner.dealt else 0)
-        strip = self._strip_rows(STRIP_BYTES, self.input_row * dtype.itemsize)
+        strip = self._strip_rows(STRIP_BYTES, self.input_row * dtype.itemsize * self.geometry.rows.stride)
         passes = runner.passes / max(len(self.bank.weights), 1)
         cost = self.inputs * fill / len(self.bank.weights) + passes * COSTS.taps(dtype.name)
         cost += self._calls(strip, runner.passes)
@@ -119,7 +123,7 @@ class _Job:
         runner = Separable(self.geometry, self.channels, terms)
         across, along = runner.products
         wide = self.input_row / self.output_row
-        strip = self._strip_rows(SEPARABLE_BYTES, runner.pitch * 4)
+        strip = self._strip_rows(SEPARABLE_BYTES, runner.pitch * 4 * self.geometry.rows.stride, BAND_ROWS)
         halo = 1 + self.geometry.rows.span / (strip * self.geometry.rows.stride)
         cost = self.inputs * COSTS.fill * halo + wide * across * COSTS.product + along * COSTS.product
         cost += 2 * COSTS.block * len(terms) + self._calls(strip, 4)
@@ -130,20 +134,21 @@ class _Job:
         """Overlapping matrix products."""
         narrow = self.whole and self.peak < 2**15
         runner = Gemm(self.bank, self.geometry, self.channels, np.dtype(np.int16) if narrow else FLOAT)
-        samples = runner.row_samples * self.geometry.rows.stride / runner.unit
-        strip = self._strip_rows(GEMM_BYTES, samples * 4, even=True)
-        halo = 1 + self.geometry.rows.span / (strip * self.geometry.rows.stride)
-        filled = samples / self.output_row / runner.filters * halo
-        cost = filled * COSTS.shift + runner.products * COSTS.product + COSTS.block * (2 * len(runner.pieces) - 1)
-        cost += self._calls(strip, 2 * len(runner.pieces) + runner.shifts)
+        axis = self.geometry.rows
+        dense = axis.stride / runner.unit * runner.pitch / runner.panel  # samples of Q for one of the output
+        row_bytes = max(runner.step * runner.panel * dense, self._output_samples * GEMM_BYTES / OUTPUT_BYTES) * 4
+        strip = self._strip_rows(GEMM_BYTES, row_bytes, runner.band)
+        halo = 1 + axis.span / (strip * axis.stride)
+        cost = self.inputs / runner.filters * COSTS.fill + runner.step / runner.filters * dense * halo * COSTS.shift
+        cost += runner.products * COSTS.product + COSTS.block * (2 * len(runner.pieces) - 1)
+        cost += self._calls(strip, 2 * len(runner.pieces) + 2)
         why = f"gemm float32: {len(runner.pieces)} products of up to {PIECE} taps"
         return Choice("gemm", FLOAT, cost, strip, why, lambda: runner)
 
     def fft(self) -> Choice | None:
         """Fourier transforms of tiles."""
         exact = self.bank.exact(self.peak, self.whole)
-        error = ERROR * self.bank.bound(self.peak)
-        if exact and error >= 0.25:
+        if exact and error(self.bank, self.peak) >= 0.25:
             return None
         bank, geometry = self.bank, self.geometry
         height, width, rows, columns = Fft.layout(geometry)
@@ -155,16 +160,12 @@ class _Job:
         why = f"fft float32: tiles of {height}x{width}"
         return Choice("fft", FLOAT, cost, rows, why, lambda: Fft(bank, geometry, self.channels, rounded=exact))
 
-    def _strip_rows(self, budget: int, row_bytes: float, even: bool = False) -> int:
+    def _strip_rows(self, budget: int, row_bytes: float, multiple: int = 1) -> int:
         """Output rows of a strip of about ``budget`` bytes; not so few that the windows overlap most of it."""
         axis = self.geometry.rows
-        fitting = int(budget / row_bytes / axis.stride)
-        least = max(1, axis.span // (2 * axis.stride))
-        rows = max(fitting, least, 1)
-        rows += rows % 2 if even else 0
-        # Strips of equal height: the last is not a sliver.
-        count = max(1, round(axis.out / rows))
-        return max(1, min(-(-axis.out // count) + (1 if even else 0) * (-(-axis.out // count) % 2), axis.out))
+        wanted = max(int(budget / row_bytes), axis.span // (2 * axis.stride), 1)
+        equal = -(-axis.out // max(1, round(axis.out / wanted)))  # so that the last strip is not a sliver
+        return max(1, min(-(-equal // multiple) * multiple, axis.out))
 
     def _calls(self, strip_rows: int, calls: float) -> float:
         """What starting the calls costs, for one sample of the output."""

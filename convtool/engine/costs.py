@@ -20,13 +20,13 @@ class Costs:
     fill: float = 0.10
     deal: float = 0.5
     """One sample of a strip dealt out with a stride."""
-    shift: float = 0.14
+    shift: float = 0.09
     """One shifted copy of a row."""
     product: float = 0.021
     """One multiplication and addition inside a matrix product."""
     block: float = 0.10
     """One sample of a matrix product written, whatever its length."""
-    transform: float = 5.4
+    transform: float = 6.6
     """One sample of a tile, there and back."""
     call: float = 1500.0
     """One NumPy call on one strip, and what surrounds it in Python."""

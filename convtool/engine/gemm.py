@@ -48,7 +48,9 @@ class Gemm:
 
     dtype = FLOAT
 
-    def __init__(self, bank: Bank, geometry: Geometry, channels: int, strip_dtype: np.dtype[Any], shifts: int = 0) -> None:
+    def __init__(
+        self, bank: Bank, geometry: Geometry, channels: int, strip_dtype: np.dtype[Any], shifts: int = 0
+    ) -> None:
         """``strip_dtype`` holds the samples exactly until they are written to Q, the narrower the faster.
 
         ``shifts``: how many shifted copies of a row Q holds, 0 for the best; the other taps are read further on.
@@ -111,11 +113,6 @@ class Gemm:
     def products(self) -> float:
         """Multiplications for each output sample of one filter, the zeros of the bands included."""
         return float(sum(matrix.shape[1] for matrix, _, _ in self.pieces))
-
-    @property
-    def row_samples(self) -> int:
-        """Samples of Q that an input row takes."""
-        return self.step * self.pitch
 
     def sums(self, strips: Strips, image: Rows, first: int, last: int, out: Array | None = None) -> Array:
         """Unscaled sums of output rows first..last, (rows, W', outputs), float32.
@@ -252,8 +249,13 @@ class _Bound:
 
 
 def best_shifts(kernel_columns: int, kernel_rows: int, depth: int, filters: int) -> int:
-    """Shifted copies of a row: all for small and deep kernels, else few, so that Q stays small."""
-    if kernel_columns <= 5 or depth > 1 or filters > 4:
+    """Shifted copies of a row: all for small and deep kernels, else the few that cost least."""
+    if kernel_columns <= 7 or depth > 1 or filters > BAND_ROWS:
         return kernel_columns
-    groups = -(-kernel_columns // 4)
-    return -(-kernel_columns // groups)
+
+    def cost(shifts: int) -> float:
+        groups = -(-kernel_columns // shifts)
+        pieces = groups * -(-kernel_rows * shifts // PIECE)
+        return groups * shifts * kernel_rows + pieces * ((BAND_ROWS - 1) * shifts + 8) + 4 * shifts
+
+    return min((3, 4, 5), key=cost)
