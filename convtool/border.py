@@ -140,10 +140,8 @@ def _runs(targets: Positions, origins: Positions) -> list[tuple[slice, slice]]:
         while stop < len(to) and to[stop] == to[stop - 1] + 1 and source[stop] - source[stop - 1] == step:
             stop += 1
         first, last = source[at], source[stop - 1]
-        if step == -1:
-            origin = slice(first, last - 1 if last else None, -1)
-        else:
-            origin = slice(first, last + 1)
+        before = last - 1 if last else None
+        origin = slice(first, before, -1) if step == -1 else slice(first, last + 1)
         runs.append((slice(to[at], to[stop - 1] + 1), origin))
         at = stop
     return runs

@@ -88,11 +88,10 @@ def conv2d(
 def sample_bounds(image: NDArray[Any]) -> tuple[float, bool]:
     """The largest magnitude of the samples, and whether they are integers.
 
-    From the dtype where that is narrow. For floats, the end of float32 or, where some are not finite, infinity.
+    From the dtype where that is narrow; for floats, the end of float32.
     """
     if image.dtype.kind not in "iu":
-        finite = not image.size or bool(np.isfinite(image.min()) and np.isfinite(image.max()))
-        return float(np.finfo(np.float32).max) if finite else float("inf"), False
+        return float(np.finfo(np.float32).max), False
     if image.dtype.itemsize <= 2:
         info = np.iinfo(image.dtype)
         return float(max(-info.min, info.max)), True

@@ -33,7 +33,7 @@ OUTPUT_BYTES = 4 << 20
 SEPARABLE_BYTES = 1 << 20
 """Bytes of the padded strip of ``separable``, which has two more buffers of that size."""
 
-MOST_TERMS = 3
+MOST_TERMS = 6
 """Rank up to which a kernel is split into columns and rows."""
 
 MOST_SPECTRA = 32 << 20
@@ -55,8 +55,6 @@ class Choice:
 def candidates(bank: Bank, geometry: Geometry, channels: int, *, peak: float, whole: bool, method: str) -> list[Choice]:
     """The choices for ``method``, or all that are worth a thought for ``auto``; never empty."""
     job = _Job(bank, geometry, channels, peak, whole)
-    if not np.isfinite(peak):  # only taps keep a sample that is not finite out of windows that do not hold it
-        return [job.taps()]
     if method == "taps":
         return [job.taps()]
     if method == "gemm":

@@ -81,7 +81,10 @@ class Fft:
 
         ``out`` is not used.
         """
-        rows = last - first
+        rows, most = last - first, self.layout(self.geometry)[2]
+        if rows > most:
+            parts = [(at, min(at + most, last)) for at in range(first, last, most)]
+            return np.concatenate([self.sums(strips, image, *part).copy() for part in parts])
         bound = self._bound.get(rows, self._wanted, self._bind)
         axis = self.geometry.rows
         height = (rows - 1) * axis.stride + axis.span

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from convtool.border import Border, Rows, Strips
 from convtool.engine import blas
 from convtool.engine.bank import Bank, scale_into, scaled
 from convtool.engine.choice import METHODS, Choice, candidates
+from convtool.engine.taps import Taps
 from convtool.errors import UsageError
 from convtool.geometry import Geometry
 
@@ -41,6 +43,8 @@ class Plan:
     exact: bool
     bound: float
     strip_rows: int
+    whole: bool
+    """Whether the samples are integers."""
     reason: str
     """Why this method, in a few words: ``taps int16: 3 passes``."""
     runner: Method = field(repr=False)
@@ -81,10 +85,27 @@ class Plan:
     def _run(self, image: Rows, first: int, last: int, out: NDArray[Any] | None) -> NDArray[Any]:
         # Samples near the end of float32 may overflow to infinity, as they would in any framework.
         with np.errstate(over="ignore", invalid="ignore"):
+            if not self.whole and not self._finite(image, first, last):
+                return self._careful.sums(self.padded, image, first, last)
             if self.method in ("gemm", "separable"):
                 with blas.one_thread():
                     return self.runner.sums(self.padded, image, first, last, out)
             return self.runner.sums(self.padded, image, first, last, out)
+
+    def _finite(self, image: Rows, first: int, last: int) -> bool:
+        """Whether all samples that a strip looks at are finite; rows of the border are somewhere inside."""
+        axis = self.geometry.rows
+        top, bottom = axis.start(first), axis.start(last - 1) + axis.span
+        over, under = max(-top, 0), max(bottom - axis.size, 0)
+        if self.border.mode == "circular" and (over or under):
+            over = under = axis.size
+        rows = image[max(min(top, axis.size - 1 - under), 0) : min(max(bottom, over + 1), axis.size)]
+        return not rows.size or bool(np.isfinite(rows.min()) and np.isfinite(rows.max()))
+
+    @cached_property
+    def _careful(self) -> Taps:
+        """Taps without structure: the products of all other methods would spread a NaN beyond its windows."""
+        return Taps(self.bank, self.geometry, self.channels, np.dtype(np.float32), plain=True)
 
 
 def make_plan(
@@ -99,9 +120,9 @@ def make_plan(
 ) -> Plan:
     """Choose how to compute a sum over an image of ``channels``.
 
-    ``peak`` bounds the magnitude of the samples (infinite where some are not finite), ``whole`` says that they are
-    integers. A method that cannot do this sum (``separable`` for a kernel of high rank) gives way to the best that
-    can. Raises UsageError for a method that does not exist.
+    ``peak`` bounds the magnitude of the samples, ``whole`` says that they are integers. A method that cannot do this
+    sum (``separable`` for a kernel of high rank) gives way to the best that can. Raises UsageError for a method that
+    does not exist.
     """
     if method not in METHODS:
         raise UsageError(f"method {method!r} is not one of {', '.join(METHODS)}")
@@ -122,6 +143,7 @@ def make_plan(
         exact=bank.exact(peak, whole),
         bound=bank.bound(peak),
         strip_rows=max(1, min(best.strip_rows, geometry.rows.out)),
+        whole=whole,
         reason=_reason(best, found),
         runner=runner,
         padded=Strips(border, geometry.rows.size, columns.size, columns.start(0), columns.padded),

@@ -34,8 +34,11 @@ BLOCK = 16
 PIECE = 32
 """Products added in a row inside one matrix product; two passes each round half as much as one may."""
 
-TOLERANCE = 2.0**-23
-"""Largest part of sum|w| that the terms left out of a low-rank sum may have in all."""
+TOLERANCE = 1.9e-6
+"""Largest error relative to sum|w|*max|x|, of rounding and of terms left out together."""
+
+ROUNDING = 2.0**-24
+"""Relative rounding error of one float32 operation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,20 +64,27 @@ def split(bank: Bank, most: int) -> tuple[Term, ...]:
         column, row = column * (common / weights[peak]), weights[peak[0]] / common
         whole = np.array_equal(column, np.rint(column)) and np.array_equal(np.outer(column, row), weights)
         return (Term(column, row),) if whole else ()
-    if np.abs(np.outer(column, row) - weights).sum() <= TOLERANCE * size:
-        return (Term(column, row),)
-    if most < 2 or min(weights.shape) <= most:
-        return ()
+    terms = [Term(column, row)]
+    if _error(terms, weights) <= TOLERANCE:
+        return tuple(terms)
     left, values, right = np.linalg.svd(weights)
-    terms: list[Term] = []
-    rest = weights.copy()
-    for rank in range(most):
-        terms.append(Term(left[:, rank] * values[rank], right[rank]))
-        rest -= np.outer(terms[-1].column, terms[-1].row)
-        if np.abs(rest).sum() <= TOLERANCE * size:
-            spread = sum(float(np.abs(term.column).sum() * np.abs(term.row).sum()) for term in terms)
-            return tuple(terms) if spread <= 1.5 * size else ()
+    for rank in range(1, min(most, *weights.shape) + 1):
+        terms = [Term(left[:, at] * values[at], right[at]) for at in range(rank)]
+        if _error(terms, weights) <= TOLERANCE:
+            return tuple(terms)
     return ()
+
+
+def _error(terms: list[Term], weights: NDArray[np.float64]) -> float:
+    """Bound of the error of a sum of terms, relative to sum|w|*max|x|.
+
+    A product adds up to PIECE numbers in a row; equal ones round the same way, which grows to a third of the count.
+    """
+    size = float(np.abs(weights).sum())
+    left_out = np.abs(sum(np.outer(term.column, term.row) for term in terms) - weights).sum()
+    spread = sum(float(np.abs(term.column).sum() * np.abs(term.row).sum()) for term in terms)
+    steps = sum(min(count, PIECE) / 3 + np.log2(count / PIECE + 1) for count in weights.shape) + len(terms) + 2
+    return float((left_out + steps * ROUNDING * spread) / size)
 
 
 class Separable:

@@ -44,14 +44,17 @@ def choose_dtype(bank: Bank, peak: float, whole: bool) -> np.dtype[Any]:
 class Taps:
     """Sums of one bank by additions of shifted planes."""
 
-    def __init__(self, bank: Bank, geometry: Geometry, channels: int, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, bank: Bank, geometry: Geometry, channels: int, dtype: np.dtype[Any], *, plain: bool = False
+    ) -> None:
+        """``plain``: only tap after tap, so that a NaN or an infinity stays within its windows."""
         self.geometry, self.dtype = geometry, dtype
         rows, columns = geometry.rows, geometry.columns
         self.depth, self.channels = (1, channels) if bank.each else (channels, 1)
         self.outputs = channels if bank.each else len(bank.weights)
         self.planes = self.depth * min(rows.stride, rows.span) * min(columns.stride, columns.span)
         self.pitch = -(-columns.padded // columns.stride) * self.channels
-        self.programs = [self._program(bank, n) for n in range(len(bank.weights))]
+        self.programs = [self._program(bank, n, plain) for n in range(len(bank.weights))]
         self.dealt = self.planes > self.depth or rows.stride > 1 or columns.stride > 1
         self._bound: PerThread[_Bound] = PerThread()
 
@@ -60,10 +63,10 @@ class Taps:
         """Passes over the strip, filling it not counted."""
         return sum(program.cost for program in self.programs)
 
-    def _program(self, bank: Bank, n: int) -> adders.Program:
+    def _program(self, bank: Bank, n: int, plain: bool) -> adders.Program:
         weights = bank.multiplied[n]
         planes, shifts = self._places(weights.shape)
-        if bank.integers is not None:
+        if bank.integers is not None and not plain:
             program = adders.whole(self.planes, bank.integers[n], planes, shifts)
             limit = GROWTH * float(np.abs(weights).sum())
             if self.dtype != np.float32 or program.growth() <= limit:
