@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from convtool.engine import adders
+from convtool.engine.program import Program, Source
 
 
 def places(shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -17,16 +18,16 @@ def places(shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return c, np.stack((u, v), axis=-1)
 
 
-def program_of(weights: NDArray[Any]) -> adders.Program:
+def program_of(weights: NDArray[Any]) -> Program:
     shaped = weights.reshape(-1, *weights.shape[-2:])
     return adders.whole(len(shaped), shaped.astype(np.int64), *places(shaped.shape))
 
 
-def meaning(program: adders.Program) -> Counter[adders.Source]:
+def meaning(program: Program) -> Counter[Source]:
     """What a program adds up: the weight of every input plane at every shift."""
-    planes: list[Counter[adders.Source]] = [Counter({(plane, 0, 0): 1}) for plane in range(program.inputs)]
+    planes: list[Counter[Source]] = [Counter({(plane, 0, 0): 1}) for plane in range(program.inputs)]
 
-    def read(source: adders.Source) -> Counter[adders.Source]:
+    def read(source: Source) -> Counter[Source]:
         plane, rows, columns = source
         return Counter({(p, r + rows, c + columns): n for (p, r, c), n in planes[plane].items()})
 

@@ -112,7 +112,7 @@ def test_the_error_of_the_transform_is_within_its_bound() -> None:
         bank = bank_of(make_kernel("k", w.astype(float)), 1, summed=False)
         geometry = resolve(x.shape, bank.size, stride=(1, 1), padding="valid", dilation=(1, 1))
         plan = make_plan(bank, geometry, Border("zeros"), 1, peak=255, whole=True, method="fft")
-        runner = Fft(bank, geometry, 1, rounded=False)
+        runner = Fft(bank, geometry, 1, np.dtype(np.int16), rounded=False)
         for name, image in images.items():
             samples = image.astype(np.uint8)[..., None]
             for first, last in plan.strips():

@@ -195,7 +195,7 @@ def test_memory_of_24_megapixels_is_bounded(kind: str) -> None:
         "rough": rng.normal(size=(7, 7)),
         "large": rng.normal(size=(45, 45)),
     }[kind]
-    image = np.zeros((700, 6000, 3), dtype=np.uint8)  # as wide as one of 24 megapixels; strips do not know the height
+    image = np.zeros((1000, 6000, 3), dtype=np.uint8)  # as wide as one of 24 megapixels; strips do not know the height
     geometry = resolve((4000, 6000), weight.shape, stride=(1, 1), padding="same", dilation=(1, 1))
     plan = make_plan(
         bank_of(make_kernel("k", weight), 3, summed=False), geometry, Border("zeros"), 3, peak=255, whole=True

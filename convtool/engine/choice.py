@@ -77,6 +77,7 @@ class _Job:
     def __init__(self, bank: Bank, geometry: Geometry, channels: int, peak: float, whole: bool) -> None:
         self.bank, self.geometry, self.channels = bank, geometry, channels
         self.peak, self.whole = peak, whole
+        self.strip_dtype = np.dtype(np.int16) if whole and peak < 2**15 else FLOAT
         rows, columns = geometry.rows, geometry.columns
         self.planes = channels if bank.each else 1
         self.input_row = columns.padded * channels
@@ -130,8 +131,7 @@ class _Job:
 
     def gemm(self) -> Choice:
         """Overlapping matrix products."""
-        narrow = self.whole and self.peak < 2**15
-        runner = Gemm(self.bank, self.geometry, self.channels, np.dtype(np.int16) if narrow else FLOAT)
+        runner = Gemm(self.bank, self.geometry, self.channels, self.strip_dtype)
         axis = self.geometry.rows
         dense = axis.stride / runner.unit * runner.pitch / runner.panel  # samples of Q for one of the output
         row_bytes = max(runner.step * runner.panel * dense, self._output_samples * GEMM_BYTES / OUTPUT_BYTES) * 4
@@ -156,7 +156,9 @@ class _Job:
         there = (1 if bank.each else depth / filters) * COSTS.transform / 2
         cost = (there + COSTS.transform / 2) * height * width / (rows * columns)
         why = f"fft float32: tiles of {height}x{width}"
-        return Choice("fft", FLOAT, cost, rows, why, lambda: Fft(bank, geometry, self.channels, rounded=exact))
+        return Choice(
+            "fft", FLOAT, cost, rows, why, lambda: Fft(bank, geometry, self.channels, self.strip_dtype, rounded=exact)
+        )
 
     def _strip_rows(self, budget: int, row_bytes: float, multiple: int = 1) -> int:
         """Output rows of a strip of about ``budget`` bytes; not so few that the windows overlap most of it."""

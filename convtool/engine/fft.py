@@ -52,8 +52,14 @@ class Fft:
 
     dtype = FLOAT
 
-    def __init__(self, bank: Bank, geometry: Geometry, channels: int, rounded: bool) -> None:
-        """``rounded``: the sums are known to be whole numbers and the error to stay below a quarter."""
+    def __init__(
+        self, bank: Bank, geometry: Geometry, channels: int, strip_dtype: np.dtype[Any], *, rounded: bool
+    ) -> None:
+        """``strip_dtype`` holds the samples exactly.
+
+        ``rounded``: the sums are known to be whole numbers and the error to stay below a quarter.
+        """
+        self.strip_dtype = strip_dtype
         self.geometry, self.rounded, self.each = geometry, rounded, bank.each
         self.channels = channels
         self.outputs = channels if bank.each else len(bank.weights)
@@ -103,8 +109,8 @@ class Fft:
         left, last = first * axis.stride, min(first + self.tile_columns, axis.out)
         wanted = slice(0, (last - first - 1) * axis.stride + 1, axis.stride)
         for c in range(self.channels):
-            tile = bound.strip[:, left : left + self.width, c]
-            np.fft.rfft(tile, axis=1, norm="forward", out=bound.spectrum)
+            bound.tile[...] = bound.strip[:, left : left + self.width, c]
+            np.fft.rfft(bound.tile, axis=1, norm="forward", out=bound.spectrum)
             np.fft.fft(bound.spectrum, axis=0, norm="forward", out=bound.spectrum)
             if self.each:
                 np.multiply(bound.spectrum, self.spectra[0, 0], out=bound.sums[0])
@@ -135,7 +141,7 @@ class Fft:
         half = (self.height, self.width // 2 + 1)
         kept = 1 if self.each else self.outputs
         return [
-            ((self.height, width, self.channels), FLOAT),
+            ((self.height, width, self.channels), self.strip_dtype),
             (half, COMPLEX),
             (half, COMPLEX),
             ((kept, *half), COMPLEX),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from convtool.border import Rows, Strips
 from convtool.engine import adders
 from convtool.engine.bank import Bank
+from convtool.engine.program import Program, Source
 from convtool.engine.workspace import PerThread, Shape, as_strided
 from convtool.geometry import Geometry
 
@@ -63,7 +64,7 @@ class Taps:
         """Passes over the strip, filling it not counted."""
         return sum(program.cost for program in self.programs)
 
-    def _program(self, bank: Bank, n: int, plain: bool) -> adders.Program:
+    def _program(self, bank: Bank, n: int, plain: bool) -> Program:
         weights = bank.multiplied[n]
         planes, shifts = self._places(weights.shape)
         if bank.integers is not None and not plain:
@@ -159,13 +160,13 @@ class Taps:
                 bound.deals.append((grid[:height, :width, channel], dealt[..., c + channel]))
 
     def _bind_program(
-        self, bound: _Bound, program: adders.Program, planes: list[Array], registers: list[Array], rows: int
+        self, bound: _Bound, program: Program, planes: list[Array], registers: list[Array], rows: int
     ) -> Array:
         slots, _ = _allocate(program, self.planes, self._keeps_inputs)
         stores = [*planes, *registers]
         reach = self._reach(program, rows)
 
-        def read(source: adders.Source, length: int) -> Array:
+        def read(source: Source, length: int) -> Array:
             start = source[1] * self.pitch + source[2] * self.channels
             return stores[slots[source[0]]][start : start + length]
 
@@ -180,11 +181,11 @@ class Taps:
         shape = (rows, self.geometry.columns.out, self.channels)
         return as_strided(stores[slots[plane]][start:], shape, (self.pitch, self.channels, 1))
 
-    def _reach(self, program: adders.Program, rows: int) -> list[int]:
+    def _reach(self, program: Program, rows: int) -> list[int]:
         """Samples of each plane that are read by what comes after it."""
         reach = [0] * (self.planes + len(program.steps))
 
-        def read(source: adders.Source, length: int) -> None:
+        def read(source: Source, length: int) -> None:
             start = source[1] * self.pitch + source[2] * self.channels
             reach[source[0]] = max(reach[source[0]], start + length)
 
@@ -208,7 +209,7 @@ class _Bound:
         self.calls: list[Call] = []
 
 
-def _allocate(program: adders.Program, planes: int, keep: bool) -> tuple[list[int], int]:
+def _allocate(program: Program, planes: int, keep: bool) -> tuple[list[int], int]:
     """The store of every plane of a program, and how many it takes beyond its inputs.
 
     A step writes in place where the plane it reads is not read again and is read unshifted; the input planes are
