@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from convtool.border import Border
-from convtool.engine import blas
 from convtool.engine.bank import bank_from_array
-from convtool.engine.plan import Plan, make_plan
+from convtool.engine.parallel import fill
+from convtool.engine.plan import make_plan
 from convtool.errors import UsageError
 from convtool.geometry import pair, resolve, standard_padding
 
@@ -81,7 +79,7 @@ def conv2d(
         rows = image[group * depth : (group + 1) * depth].transpose(1, 2, 0)
         bank = bank_from_array(weights[chosen])
         plan = make_plan(bank, geometry, border, depth, peak=peak, whole=whole, method=method)
-        _run(plan, rows, biases[chosen], out[chosen], threads)
+        fill(plan, rows, out[chosen].transpose(1, 2, 0), biases[chosen] if biases[chosen].any() else None, threads)
     return out
 
 
@@ -96,29 +94,6 @@ def sample_bounds(image: NDArray[Any]) -> tuple[float, bool]:
         info = np.iinfo(image.dtype)
         return float(max(-info.min, info.max)), True
     return float(max(-int(image.min()), int(image.max()))), True
-
-
-def _run(plan: Plan, image: NDArray[Any], bias: NDArray[np.float64], out: NDArray[np.float32], threads: int) -> None:
-    """Filter all strips into ``out`` (N, H', W'), each thread a range of rows from top to bottom."""
-    interleaved, biased = out.transpose(1, 2, 0), bool(bias.any())
-
-    def run(strips: list[tuple[int, int]]) -> None:
-        for first, last in strips:
-            block = interleaved[first:last]
-            plan.write(image, first, last, block)
-            if biased:
-                for n, value in enumerate(bias):
-                    np.add(block[..., n], np.float32(value), out=block[..., n])
-
-    strips = list(plan.strips())
-    threads = min(threads, len(strips))
-    with blas.one_thread():
-        if threads == 1:
-            run(strips)
-            return
-        cuts = [len(strips) * at // threads for at in range(threads + 1)]
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(run, [strips[a:b] for a, b in pairwise(cuts)]))
 
 
 def _checked(

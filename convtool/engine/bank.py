@@ -41,6 +41,12 @@ class Bank:
         """The largest magnitude that any partial sum can reach, before the scale, for samples up to ``peak``."""
         return float(np.abs(self.multiplied).sum(axis=(1, 2, 3)).max()) * peak
 
+    def reach(self, low: float, high: float) -> tuple[float, float]:
+        """Smallest and largest sum, before the scale, that samples from ``low`` to ``high`` can give."""
+        positive = self.multiplied.clip(min=0).sum(axis=(1, 2, 3))
+        negative = self.multiplied.clip(max=0).sum(axis=(1, 2, 3))
+        return float((positive * low + negative * high).min()), float((positive * high + negative * low).max())
+
     def exact(self, peak: float, whole: bool) -> bool:
         """Whether sums of samples up to ``peak`` are whole numbers that float32 holds exactly."""
         return self.integers is not None and whole and self.bound(peak) < EXACT_LIMIT

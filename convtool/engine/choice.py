@@ -21,7 +21,7 @@ METHODS = ("auto", "taps", "separable", "gemm", "fft")
 
 FLOAT = np.dtype(np.float32)
 
-STRIP_BYTES = 1 << 19
+STRIP_BYTES = 5 << 17
 """Bytes of the padded strip of ``taps``: with two or three buffers of that size it stays in L2, and calls are long."""
 
 GEMM_BYTES = 5 << 19
