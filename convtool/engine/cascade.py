@@ -17,14 +17,16 @@ class Cascade:
     """Partial sums of one output block: a few in a row, and those sums two by two.
 
     Ask for a ``target``, write a partial sum there, ``add``; ``finish`` leaves the total in ``out``. Up to LEAF parts
-    need one block of scratch memory, more need one for each doubling.
+    need one block of scratch memory, for which ``spare`` may lend samples; more need one for each doubling.
     """
 
-    def __init__(self, out: Array, parts: int) -> None:
-        self._out, self._parts, self._count = out, parts, 0
+    def __init__(self, out: Array, spare: Array | None = None) -> None:
+        self._out, self._count = out, 0
         self._levels: list[tuple[int, Array]] = []
         self._leaf: Array | None = None
         self._spare: list[Array] = []
+        if spare is not None and spare.size >= out.size:
+            self._spare.append(spare[: out.size].reshape(out.shape))
         self._target = out
 
     def target(self) -> Array:

@@ -27,7 +27,7 @@ STRIP_BYTES = 5 << 17
 GEMM_BYTES = 5 << 19
 """Bytes of the shifted rows of one panel of ``gemm``: it reads them once, so they need not all stay in L2."""
 
-OUTPUT_BYTES = 4 << 20
+OUTPUT_BYTES = 2 << 20
 """Bytes of one strip of float32 sums: bounds the memory that very wide images take."""
 
 SEPARABLE_BYTES = 1 << 20

@@ -32,7 +32,7 @@ FLOAT = np.dtype(np.float32)
 CLIFF = 1_000_000
 """Multiplications up to which OpenBLAS takes its small-matrix path, about twice as fast just below as just above."""
 
-PIECE = 72
+PIECE = 80
 """Products added in a row inside one matrix product. A constant image and equal weights round every sum the same
 way, so rounding can reach a third of this many units; 2e-6 is 33 of them."""
 
@@ -95,8 +95,8 @@ class Gemm:
             window[:, ::apart, : chosen.shape[3]] = chosen.transpose(0, 2, 3, 1)
             flat = window.reshape(self.filters, -1)
             used = np.flatnonzero(flat.any(axis=0))
-            for first in range(0, len(used), PIECE):
-                start, stop = int(used[first]), int(used[min(first + PIECE, len(used)) - 1]) + 1
+            for part in np.array_split(used, -(-len(used) // PIECE)) if len(used) else ():
+                start, stop = int(part[0]), int(part[-1]) + 1
                 matrix = self._matrix(flat[:, start:stop])
                 pieces.append((matrix, start, group * self.advance * self.channels))
         return pieces or [(self._matrix(np.zeros((self.filters, 1), dtype=np.float32)), 0, 0)]
@@ -130,7 +130,8 @@ class Gemm:
             for target, source in deals:
                 target[...] = source
             for phase in range(self.phases):
-                self._multiply(bound.rows[phase], planar[phase :: self.phases, :, left : left + self.panel])
+                out = planar[phase :: self.phases, :, left : left + self.panel]
+                self._multiply(bound.rows[phase], out, bound.spare)
         return planar.transpose(0, 2, 1) if self.channels == 1 else planar.reshape(rows, -1, self.channels)
 
     def _direct(self, out: Array) -> bool:
@@ -144,7 +145,7 @@ class Gemm:
         """The output as (rows, N, samples)."""
         return out.transpose(0, 2, 1) if self.channels == 1 else out.reshape(len(out), 1, self.width)
 
-    def _multiply(self, flat: Array, out: Array) -> None:
+    def _multiply(self, flat: Array, out: Array, spare: Array) -> None:
         """Sums of the output rows of one phase and panel into ``out``, (rows, N, samples)."""
         rows, _, width = out.shape
         whole = rows // self.band * self.band
@@ -153,28 +154,30 @@ class Gemm:
                 block = out[start:stop]
                 if self.band > 1:
                     block = block.reshape((stop - start) // band, band * self.filters, width)
-                self._batch(flat, start, band, block)
+                self._batch(flat, start, band, block, spare)
 
-    def _batch(self, flat: Array, start: int, band: int, out: Array) -> None:
+    def _batch(self, flat: Array, start: int, band: int, out: Array, spare: Array) -> None:
         """One band of output rows after the other: ``flat`` (rows of Q, pitch), ``out`` (batches, R*N, samples)."""
-        step, width = self.down * self.step, out.shape[2]
-        cascade = Cascade(out, len(self.pieces))
-        for matrix, row, shift in self.pieces:
-            height = band * self.filters
-            used = matrix.shape[1] - (self.band - band) * step
-            part = np.ascontiguousarray(matrix[:height, :used])
-            columns = max(CLIFF // (height * used) // 16 * 16, 64)
-            target = cascade.target()
-            for left in range(0, width, columns):
-                right = min(left + columns, width)
+        step, height = self.down * self.step, band * self.filters
+        parts = [
+            (np.ascontiguousarray(matrix[:height, : matrix.shape[1] - (self.band - band) * step]), row, shift)
+            for matrix, row, shift in self.pieces
+        ]
+        most = max(CLIFF // (height * max(part.shape[1] for part, _, _ in parts)), 64)
+        count = -(-out.shape[2] // most)
+        columns = -(-out.shape[2] // (count * 16)) * 16
+        for left in range(0, out.shape[2], columns):
+            block = out[..., left : left + columns]
+            cascade = Cascade(block, spare)
+            for part, row, shift in parts:
                 source = as_strided(
                     flat[start * step + row :, shift + left :],
-                    (len(out), used, right - left),
+                    (len(block), part.shape[1], block.shape[2]),
                     (band * step * self.pitch, self.pitch, 1),
                 )
-                np.matmul(part, source, out=target[..., left:right])
-            cascade.add()
-        cascade.finish()
+                np.matmul(part, source, out=cascade.target())
+                cascade.add()
+            cascade.finish()
 
     def _heights(self, rows: int) -> tuple[int, int]:
         """Padded rows of a strip, and how many of them each phase of Q holds."""
@@ -196,10 +199,11 @@ class Gemm:
             ((self.phases, kept, self.shifts, self.depth, self.pitch), FLOAT),
             ((self.depth, height, self._strip_columns, self.channels), self.strip_dtype),
             ((rows, self.filters, self.width), FLOAT),
+            ((rows * self.filters * self.panel if len(self.pieces) > 1 else 0,), FLOAT),
         ]
 
     def _bind(self, rows: int, arrays: list[Array]) -> _Bound:
-        q, planes, planar = arrays
+        q, planes, planar, spare = arrays
         columns = self.geometry.columns
         strip = planes[0] if self.depth == 1 else planes[..., 0].transpose(1, 2, 0)
         panels: list[tuple[int, Deals]] = []
@@ -212,7 +216,7 @@ class Gemm:
             panels.append((left, deals))
         beyond = planes[:, :, columns.padded :]
         flat = [q[phase].reshape(-1, self.pitch) for phase in range(self.phases)]
-        return _Bound(strip[:, : columns.padded], [(beyond, 0)] if beyond.size else [], panels, flat, planar)
+        return _Bound(strip[:, : columns.padded], [(beyond, 0)] if beyond.size else [], panels, flat, planar, spare)
 
     def _deal(self, deals: Deals, target: Array, source: Array, left: int) -> None:
         """Copies of one channel's rows, (rows, columns, channels), into ``target``, (rows, shifts, samples).
@@ -246,6 +250,7 @@ class _Bound:
     """The first sample of each panel, and the copies that write it to Q."""
     rows: list[Array]
     planar: Array
+    spare: Array
 
 
 def best_shifts(kernel_columns: int, kernel_rows: int, depth: int, filters: int) -> int:

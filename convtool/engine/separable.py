@@ -149,7 +149,7 @@ class Separable:
         strips.fill(bound.padded, image, self.geometry.rows.start(first))
         for blank in bound.blanks:
             blank[...] = 0
-        cascade = Cascade(bound.total, sum(map(len, self.rows)))
+        cascade = Cascade(bound.total)
         for columns, pieces in zip(self.columns, self.rows, strict=True):
             for phase in range(self.phases):
                 self._column_pass(bound, columns, phase, rows)
@@ -167,7 +167,7 @@ class Separable:
             if start == stop:
                 continue
             out = target[start:stop].reshape(-1, band, self.pitch)
-            cascade = Cascade(out, len(pieces))
+            cascade = Cascade(out)
             for matrix, row in pieces:
                 used = matrix.shape[1] - (BAND_ROWS - band) * self.down
                 first = (phase + (start * self.down + row) * self.phases) * self.unit

@@ -120,13 +120,13 @@ class Taps:
         elif self.depth > 1:
             wanted[: self.planes] = [((self.planes, plane), self.dtype)]
         if self._keeps_inputs:
-            wanted.append(((rows, self.geometry.columns.out, self.outputs), self.dtype))
+            wanted.append(((self.outputs, rows, self.geometry.columns.out), self.dtype))
         return wanted
 
     def _bind(self, rows: int, arrays: list[Array]) -> _Bound:
         bound = _Bound()
         if self._keeps_inputs:
-            bound.result = arrays.pop()
+            bound.result = arrays.pop().transpose(1, 2, 0)
         if self.dealt:
             bound.strip = arrays.pop()
             planes, registers = arrays[: self.planes], arrays[self.planes :]
