@@ -221,7 +221,7 @@ def table(only: str, quick: bool) -> None:
     """Print the table and the geometric means of the ratios."""
     cv2.setNumThreads(1)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__},")
-    blas: dict[str, Any] = next((found for found in threadpool_info() if found["user_api"] == "blas"), {})
+    blas: dict[str, Any] = next((found for found in threadpool_info() if "numpy" in found["filepath"]), {})
     print(f"BLAS {blas.get('internal_api')} {blas.get('version')} on {blas.get('architecture')} kernels, ", end="")
     print(f"OpenCV {cv2.__version__}. Milliseconds; in brackets how many times faster convtool is.\n")
     head = ("", "method", "float32", "2 threads", "OpenCV", "scipy", "torch", "uint8", "OpenCV", "sepFilter2D")
