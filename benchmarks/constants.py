@@ -46,7 +46,8 @@ def nanoseconds(run: Callable[[], object], samples: float) -> float:
 def passes(dtype: type) -> float:
     """One addition, over a strip that stays in cache."""
     samples = 200_000 if dtype is np.int16 else 100_000
-    a, b = np.ones(samples, dtype=dtype), np.ones(samples, dtype=dtype)
+    a: Array = np.ones(samples, dtype=dtype)
+    b: Array = np.ones(samples, dtype=dtype)
     return nanoseconds(lambda: np.add(a, b, out=a), samples)
 
 

@@ -24,6 +24,9 @@ Shift = tuple[int, int]
 LEAF = 8
 """Float terms added in a row before their sum joins the cascade, which keeps rounding at LEAF + log2(terms/LEAF)."""
 
+MOST_PAIRED = 24
+"""Taps of a group up to which pairs are looked for, which takes the cube of their number."""
+
 ODD_BOX = -1
 """A box of odd length: the even one before it, and one tap more."""
 
@@ -112,7 +115,7 @@ def _group(program: Program, group: dict[Source, int]) -> Source:
 
     A cross is two such additions: its upper and left arm, and that sum again for the right and lower one.
     """
-    if len(group) > 2 and len(group) % 2 == 0 and len({source[0] for source in group}) == 1:
+    if 2 < len(group) <= MOST_PAIRED and len(group) % 2 == 0 and len({source[0] for source in group}) == 1:
         first = min(group)
         for partner in sorted(group):
             if partner != first and (half := _paired(group, first, partner)):

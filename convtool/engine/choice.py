@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from convtool.engine import separable
+from convtool.engine import fft, separable
 from convtool.engine.bank import Bank
 from convtool.engine.costs import COSTS
-from convtool.engine.fft import Fft, error
 from convtool.engine.gemm import PIECE, Gemm
 from convtool.engine.separable import BAND_ROWS, Separable
 from convtool.engine.taps import Taps, choose_dtype
@@ -36,7 +35,10 @@ SEPARABLE_BYTES = 1 << 20
 MOST_TERMS = 6
 """Rank up to which a kernel is split into columns and rows."""
 
-MOST_SPECTRA = 32 << 20
+MOST_TAPS = 64
+"""Taps of a filter of float weights up to which ``taps`` is considered."""
+
+MOST_SPECTRA = 64 << 20
 """Bytes of kernel spectra up to which ``fft`` is considered."""
 
 
@@ -88,19 +90,21 @@ class _Job:
 
     def all(self) -> list[Choice]:
         """Every choice that can win."""
-        taps_count = int(np.count_nonzero(self.bank.weights))
+        filters, kernel_rows, kernel_columns = len(self.bank.weights), *self.bank.size
+        count = int(np.count_nonzero(self.bank.weights))
         found = []
-        if taps_count <= 4096:
+        if count <= MOST_TAPS * filters or (self.bank.integers is not None and kernel_rows * kernel_columns <= 1024):
             found.append(self.taps())
-            if found[0].dtype != FLOAT and taps_count <= 9 and len(self.bank.weights) == 1:
-                return found
+            if found[0].dtype != FLOAT and count <= 9 and filters == 1:
+                return found  # nothing beats a few passes over 16-bit integers
         terms = separable_terms(self.bank)
-        split = self.separable(terms) if terms else None
-        if split is not None:
+        if (split := self.separable(terms)) is not None:
             found.append(split)
-        found.append(self.gemm())
-        if min(self.geometry.rows.span, self.geometry.columns.span) >= 7 and (fft := self.fft()) is not None:
-            found.append(fft)
+        spectral = min(self.geometry.rows.span, self.geometry.columns.span) >= 7
+        if spectral and (transform := self.fft()) is not None:
+            found.append(transform)
+        if kernel_rows * kernel_columns <= 4096 or not found:
+            found.append(self.gemm())
         return found
 
     def taps(self) -> Choice:
@@ -145,19 +149,21 @@ class _Job:
 
     def fft(self) -> Choice | None:
         """Fourier transforms of tiles."""
-        exact = self.bank.exact(self.peak, self.whole)
-        if exact and error(self.bank, self.peak) >= 0.25:
-            return None
         bank, geometry = self.bank, self.geometry
-        height, width, rows, columns = Fft.layout(geometry)
+        exact = bank.exact(self.peak, self.whole)
+        parts = fft.split(bank, self.peak) if exact else None
+        if exact and parts is None:
+            return None
+        height, width, rows, columns = fft.Fft.layout(geometry)
         filters, depth = bank.weights.shape[:2]
-        if filters * depth * height * width * 4 > MOST_SPECTRA:
+        count = len(parts) if parts else 1
+        if count * filters * depth * height * width * 4 > MOST_SPECTRA:
             return None
         there = (1 if bank.each else depth / filters) * COSTS.transform / 2
-        cost = (there + COSTS.transform / 2) * height * width / (rows * columns)
-        why = f"fft float32: tiles of {height}x{width}"
+        cost = (there + count * COSTS.transform / 2) * height * width / (rows * columns)
+        why = f"fft float32: tiles of {height}x{width}" + (f", kernel in {count} parts" if count > 1 else "")
         return Choice(
-            "fft", FLOAT, cost, rows, why, lambda: Fft(bank, geometry, self.channels, self.strip_dtype, rounded=exact)
+            "fft", FLOAT, cost, rows, why, lambda: fft.Fft(bank, geometry, self.channels, self.strip_dtype, parts)
         )
 
     def _strip_rows(self, budget: int, row_bytes: float, multiple: int = 1) -> int:

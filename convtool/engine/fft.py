@@ -32,17 +32,40 @@ SIZES = tuple(
 """Lengths that transform fast: products of 2, 3 and 5, and even."""
 
 
-def error(bank: Bank, peak: float) -> float:
-    """Bound of the rounding error of an unscaled sum, for samples up to ``peak``."""
-    sizes = np.abs(bank.multiplied).sum(axis=(1, 2, 3))
-    norms = np.sqrt((bank.multiplied**2).sum(axis=(1, 2, 3)))
+MOST_PARTS = 40
+"""Parts into which a kernel is split at most to keep the rounding error of each below a quarter."""
+
+Weights = NDArray[np.float64]
+
+
+def error(weights: Weights, peak: float) -> float:
+    """Bound of the rounding error of the unscaled sums of filters (N, C, kh, kw), for samples up to ``peak``."""
+    axes = tuple(range(1, weights.ndim))
+    sizes, norms = np.abs(weights).sum(axis=axes), np.sqrt((weights**2).sum(axis=axes))
     return float((ERROR_SUM * sizes + ERROR_NORM * norms).max()) * peak
+
+
+def split(bank: Bank, peak: float) -> list[Weights] | None:
+    """Whole weights as a sum of parts whose own sums round to the right whole number; None if that takes too many.
+
+    Tiles are transformed once whatever the number of parts, only the way back is gone for each.
+    """
+    weights = bank.multiplied
+    least = int(error(weights, peak) / 0.25) + 1
+    for count in range(least, MOST_PARTS + 1):
+        parts = []
+        for start in range(count):
+            part = np.zeros_like(weights)
+            part.reshape(len(part), -1)[:, start::count] = weights.reshape(len(weights), -1)[:, start::count]
+            parts.append(part)
+        if all(error(part, peak) < 0.25 for part in parts):
+            return parts
+    return None
 
 
 def tile_side(span: int, out: int) -> int:
     """Side of a tile along an axis: long against the window, but no longer than the image takes."""
-    wanted = 288 if span <= 31 else 512
-    wanted = max(wanted, 3 * span)
+    wanted = 288 if span <= 31 else max(512, 2 * span + 64)
     enough = out + span - 1
     return next((size for size in SIZES if size >= min(wanted, enough)), min(wanted, enough))
 
@@ -53,18 +76,22 @@ class Fft:
     dtype = FLOAT
 
     def __init__(
-        self, bank: Bank, geometry: Geometry, channels: int, strip_dtype: np.dtype[Any], *, rounded: bool
+        self,
+        bank: Bank,
+        geometry: Geometry,
+        channels: int,
+        strip_dtype: np.dtype[Any],
+        parts: list[Weights] | None = None,
     ) -> None:
         """``strip_dtype`` holds the samples exactly.
 
-        ``rounded``: the sums are known to be whole numbers and the error to stay below a quarter.
+        ``parts`` are whole weights that add up to those of the bank: the sums of each are rounded to whole numbers.
         """
-        self.strip_dtype = strip_dtype
-        self.geometry, self.rounded, self.each = geometry, rounded, bank.each
-        self.channels = channels
+        self.strip_dtype, self.rounded = strip_dtype, parts is not None
+        self.geometry, self.channels, self.each = geometry, channels, bank.each
         self.outputs = channels if bank.each else len(bank.weights)
         self.height, self.width, _, self.tile_columns = self.layout(geometry)
-        self.spectra = self._spectra(bank)
+        self.spectra = np.stack([self._spectra(part) for part in parts or [bank.multiplied]])
         self._bound: PerThread[_Bound] = PerThread()
 
     @staticmethod
@@ -75,11 +102,11 @@ class Fft:
         width = tile_side(columns.span, (columns.out - 1) * columns.stride + 1)
         return height, width, (height - rows.span) // rows.stride + 1, (width - columns.span) // columns.stride + 1
 
-    def _spectra(self, bank: Bank) -> Array:
+    def _spectra(self, weights: Weights) -> Array:
         """Spectra (N, C, height, width//2 + 1) that turn the spectrum of a tile into that of its sums."""
         rows, columns = self.geometry.rows, self.geometry.columns
-        spread = np.zeros((*bank.weights.shape[:2], self.height, self.width))
-        spread[..., : rows.span : rows.dilation, : columns.span : columns.dilation] = bank.multiplied
+        spread = np.zeros((*weights.shape[:2], self.height, self.width))
+        spread[..., : rows.span : rows.dilation, : columns.span : columns.dilation] = weights
         return (np.conj(np.fft.rfft2(spread)) * (self.height * self.width)).astype(np.complex64)
 
     def sums(self, strips: Strips, image: Rows, first: int, last: int, out: Array | None = None) -> Array:
@@ -98,53 +125,60 @@ class Fft:
         bound.strip[height:] = 0
         bound.strip[:, self.geometry.columns.padded :] = 0
         for left in range(0, self.geometry.columns.out, self.tile_columns):
-            self._tile(bound, left, rows)
-        if self.rounded:
-            np.rint(bound.total, out=bound.total)
+            self._tile(bound, left)
         return bound.total
 
-    def _tile(self, bound: _Bound, first: int, rows: int) -> None:
+    def _tile(self, bound: _Bound, first: int) -> None:
         """Sums of the output columns from ``first`` on that one tile makes."""
-        down, axis = self.geometry.rows.stride, self.geometry.columns
+        axis = self.geometry.columns
         left, last = first * axis.stride, min(first + self.tile_columns, axis.out)
-        wanted = slice(0, (last - first - 1) * axis.stride + 1, axis.stride)
+        out = bound.total[:, first:last]
         for c in range(self.channels):
             bound.tile[...] = bound.strip[:, left : left + self.width, c]
             np.fft.rfft(bound.tile, axis=1, norm="forward", out=bound.spectrum)
             np.fft.fft(bound.spectrum, axis=0, norm="forward", out=bound.spectrum)
-            if self.each:
-                np.multiply(bound.spectrum, self.spectra[0, 0], out=bound.sums[0])
-                self._back(bound, 0, bound.total[:, first:last, c], slice(0, rows * down, down), wanted)
-                continue
-            for n in range(self.outputs):
-                if c == 0:
-                    np.multiply(bound.spectrum, self.spectra[n, c], out=bound.sums[n])
-                else:
-                    np.multiply(bound.spectrum, self.spectra[n, c], out=bound.product)
-                    np.add(bound.sums[n], bound.product, out=bound.sums[n])
+            for part, spectra in enumerate(self.spectra):
+                if self.each:
+                    np.multiply(bound.spectrum, spectra[0, 0], out=bound.sums[0, 0])
+                    self._back(bound.sums[0, 0], bound.tile, out[..., c], part > 0)
+                    continue
+                for n in range(self.outputs):
+                    if c == 0:
+                        np.multiply(bound.spectrum, spectra[n, c], out=bound.sums[part, n])
+                    else:
+                        np.multiply(bound.spectrum, spectra[n, c], out=bound.product)
+                        np.add(bound.sums[part, n], bound.product, out=bound.sums[part, n])
         if not self.each:
-            for n in range(self.outputs):
-                self._back(bound, n, bound.total[:, first:last, n], slice(0, rows * down, down), wanted)
+            for part, sums in enumerate(bound.sums):
+                for n in range(self.outputs):
+                    self._back(sums[n], bound.tile, out[..., n], part > 0)
 
-    def _back(self, bound: _Bound, n: int, out: Array, rows: slice, columns: slice) -> None:
+    def _back(self, spectrum: Array, tile: Array, out: Array, add: bool) -> None:
         """The sums of one filter out of their spectrum: rows that are not wanted are not transformed back."""
-        np.fft.ifft(bound.sums[n], axis=0, out=bound.sums[n])
-        chosen = bound.sums[n, rows]
-        image = bound.tile[: len(chosen)]
+        rows, columns = self.geometry.rows.stride, self.geometry.columns.stride
+        np.fft.ifft(spectrum, axis=0, out=spectrum)
+        chosen = spectrum[: len(out) * rows : rows]
+        image = tile[: len(chosen)]
         np.fft.irfft(chosen, n=self.width, axis=1, out=image)
-        out[...] = image[: len(out), columns]
+        sums = image[: len(out), : (out.shape[1] - 1) * columns + 1 : columns]
+        if self.rounded:
+            np.rint(sums, out=sums)
+        if add:
+            np.add(out, sums, out=out)
+        else:
+            out[...] = sums
 
     def _wanted(self, rows: int) -> list[tuple[Shape, np.dtype[Any]]]:
         columns = self.geometry.columns
         tiles = -(-columns.out // self.tile_columns)
         width = max((tiles - 1) * self.tile_columns * columns.stride + self.width, columns.padded)
         half = (self.height, self.width // 2 + 1)
-        kept = 1 if self.each else self.outputs
+        kept = (1, 1) if self.each else self.spectra.shape[:2]
         return [
             ((self.height, width, self.channels), self.strip_dtype),
             (half, COMPLEX),
             (half, COMPLEX),
-            ((kept, *half), COMPLEX),
+            ((*kept, *half), COMPLEX),
             ((self.height, self.width), FLOAT),
             ((rows, columns.out, self.outputs), FLOAT),
         ]

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convtool.border import Rows, Strips
+from convtool.engine import blas
 from convtool.engine.bank import Bank
 from convtool.engine.cascade import Cascade
 from convtool.engine.gemm import CLIFF
@@ -36,6 +37,9 @@ PIECE = 32
 
 TOLERANCE = 1.9e-6
 """Largest error relative to sum|w|*max|x|, of rounding and of terms left out together."""
+
+MOST_SIDE = 64
+"""Smaller side of a kernel up to which a low rank is looked for; a rank of one is found for any."""
 
 ROUNDING = 2.0**-24
 """Relative rounding error of one float32 operation."""
@@ -67,7 +71,10 @@ def split(bank: Bank, most: int) -> tuple[Term, ...]:
     terms = [Term(column, row)]
     if _error(terms, weights) <= TOLERANCE:
         return tuple(terms)
-    left, values, right = np.linalg.svd(weights)
+    if min(weights.shape) > MOST_SIDE:
+        return ()
+    with blas.one_thread():
+        left, values, right = np.linalg.svd(weights)
     for rank in range(1, min(most, *weights.shape) + 1):
         terms = [Term(left[:, at] * values[at], right[at]) for at in range(rank)]
         if _error(terms, weights) <= TOLERANCE:
