@@ -7,6 +7,7 @@ the same run gives the same bytes every time; and none of it may change a result
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -83,29 +84,40 @@ class Plan:
         scale_into(out, sums, self.bank, self.exact)
 
     def _run(self, image: Rows, first: int, last: int, out: NDArray[Any] | None) -> NDArray[Any]:
+        watched = image if self.whole else _Watched(image)
         # Samples near the end of float32 may overflow to infinity, as they would in any framework.
-        with np.errstate(over="ignore", invalid="ignore"):
-            if not self.whole and not self._finite(image, first, last):
-                return self._careful.sums(self.padded, image, first, last)
-            if self.method in ("gemm", "separable"):
-                with blas.one_thread():
-                    return self.runner.sums(self.padded, image, first, last, out)
-            return self.runner.sums(self.padded, image, first, last, out)
+        with np.errstate(over="ignore", invalid="ignore"), self._held():
+            sums = self.runner.sums(self.padded, watched, first, last, out)
+            if isinstance(watched, _Watched) and not watched.finite:
+                sums = self._careful.sums(self.padded, image, first, last)
+        return sums
 
-    def _finite(self, image: Rows, first: int, last: int) -> bool:
-        """Whether all samples that a strip looks at are finite; rows of the border are somewhere inside."""
-        axis = self.geometry.rows
-        top, bottom = axis.start(first), axis.start(last - 1) + axis.span
-        over, under = max(-top, 0), max(bottom - axis.size, 0)
-        if self.border.mode == "circular" and (over or under):
-            over = under = axis.size
-        rows = image[max(min(top, axis.size - 1 - under), 0) : min(max(bottom, over + 1), axis.size)]
-        return not rows.size or bool(np.isfinite(rows.min()) and np.isfinite(rows.max()))
+    def _held(self) -> AbstractContextManager[None]:
+        return blas.one_thread() if self.method in ("gemm", "separable") else nullcontext()
 
     @cached_property
     def _careful(self) -> Taps:
         """Taps without structure: the products of all other methods would spread a NaN beyond its windows."""
         return Taps(self.bank, self.geometry, self.channels, np.dtype(np.float32), plain=True)
+
+
+class _Watched:
+    """Rows that remember whether all samples read so far were finite."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self.finite = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, C)."""
+        return self._rows.shape
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        samples: NDArray[Any] = self._rows[rows]
+        if samples.size and not (np.isfinite(samples.min()) and np.isfinite(samples.max())):
+            self.finite = False
+        return samples
 
 
 def make_plan(
