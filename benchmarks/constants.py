@@ -1,6 +1,6 @@
 """Measure the constants of convtool/engine/costs.py on this machine.
 
-    python benchmarks/constants.py
+    python -m benchmarks.constants
 
 Prints each constant beside the one in use. Ratios matter, not figures: change the table only if an order of two
 methods comes out wrong, and say on which machine.
@@ -18,7 +18,7 @@ from typing import Any
 
 if "OPENBLAS_CORETYPE" in os.environ:  # a foreign core type would measure a processor that this is not
     os.environ.pop("OPENBLAS_CORETYPE")
-    os.execv(sys.executable, [sys.executable, *sys.argv])
+    os.execv(sys.executable, sys.orig_argv)
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,9 +1,9 @@
 """The engine against its peers: one table, every peer in the same run, medians of interleaved repeats.
 
-    python benchmarks/engine.py                    # the table, Markdown on stdout
-    python benchmarks/engine.py --only random      # some rows of it
-    python benchmarks/engine.py --quick            # fewer repeats
-    python benchmarks/engine.py --growth           # time against kernel side and image side
+    python -m benchmarks.engine                    # the table, Markdown on stdout
+    python -m benchmarks.engine --only random      # some rows of it
+    python -m benchmarks.engine --quick            # fewer repeats
+    python -m benchmarks.engine --growth docs      # charts of time against kernel side and image side
 
 Needs ``pip install -e '.[test]'``; PyTorch joins in where it is installed. Every peer is held to one thread and
 writes into an array that exists (the uint8 columns: into one it makes itself, as convtool does), with a reflecting
@@ -21,11 +21,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 if "OPENBLAS_CORETYPE" in os.environ:  # a foreign core type would measure a processor that this is not
     os.environ.pop("OPENBLAS_CORETYPE")
-    os.execv(sys.executable, [sys.executable, *sys.argv])
+    os.execv(sys.executable, sys.orig_argv)
 
 import cv2
 import numpy as np
@@ -34,6 +35,7 @@ from PIL import Image, ImageFilter
 from scipy import ndimage
 from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
+from benchmarks.charts import Series, line_chart
 from convtool.border import Border
 from convtool.engine import conv2d
 from convtool.engine.bank import bank_of
@@ -262,20 +264,33 @@ def table(only: str, quick: bool) -> None:
             print(f"- {ours} against {peer}: geometric mean {mean:.2f}x, least {least:.2f}x ({where})")
 
 
-def growth() -> None:
-    """Nanoseconds a pixel against kernel side and image side."""
+def growth(folder: Path) -> None:
+    """Nanoseconds a pixel against kernel side and image side, as two charts."""
     rng = np.random.default_rng(4)
-    print("kernel side, 2048x2048 grey, ns a pixel: random, of rank 1, box\n")
+    sides: Series = {"random": [], "of rank 1": [], "box": []}
     for side in (3, 5, 7, 9, 11, 15, 21, 31, 41, 51, 63):
         line = np.hanning(side + 2)[1:-1]
-        given = (rng.normal(size=(side, side)), np.outer(line, line), np.ones((side, side)))
-        print(side, *(f"{each:.2f}" for each in (pixel_time(weights, SIDE) for weights in given)), flush=True)
-    print("\nimage side, ns a pixel: sobel-x, random 7x7, of rank 1 31x31, random 31x31\n")
+        for points, weights in zip(
+            sides.values(), (rng.normal(size=(side, side)), np.outer(line, line), np.ones((side, side))), strict=True
+        ):
+            points.append((side, pixel_time(weights, SIDE)))
     line = np.hanning(33)[1:-1]
-    sobel = np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-    for side in (256, 512, 1024, 2048, 4096, 8192):
-        shown = (sobel, rng.normal(size=(7, 7)), np.outer(line, line), rng.normal(size=(31, 31)))
-        print(side, *(f"{each:.2f}" for each in (pixel_time(weights, side) for weights in shown)), flush=True)
+    images: dict[str, Array] = {
+        "random 31x31": rng.normal(size=(31, 31)),
+        "random 7x7": rng.normal(size=(7, 7)),
+        "rank 1, 31x31": np.outer(line, line),
+        "sobel-x": np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]),
+    }
+    sizes: Series = {
+        name: [(side, pixel_time(weights, side)) for side in (256, 512, 1024, 2048, 4096, 8192)]
+        for name, weights in images.items()
+    }
+    for kind, found in (("kernel side", sides), ("image side", sizes)):
+        print(f"{kind}, nanoseconds a pixel of a grey uint8 image to float32, one thread")
+        for name, points in found.items():
+            print(f"  {name}: " + ", ".join(f"{x:g}: {y:.2f}" for x, y in points))
+    line_chart(folder / "growth-kernel.svg", "2048x2048 grey, one thread", "kernel side", "ns a pixel", sides)
+    line_chart(folder / "growth-image.svg", "square grey images, one thread", "image side", "ns a pixel", sizes)
 
 
 def pixel_time(weights: Array, side: int) -> float:
@@ -289,9 +304,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="rows whose name contains this")
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
-    parser.add_argument("--growth", action="store_true", help="time against kernel side and image side instead")
+    parser.add_argument("--growth", type=Path, metavar="FOLDER", help="instead: charts of time against sides")
     arguments = parser.parse_args()
-    growth() if arguments.growth else table(arguments.only, arguments.quick)
+    growth(arguments.growth) if arguments.growth else table(arguments.only, arguments.quick)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 KEEP = 24 << 20
 """Bytes a thread keeps; a strip that needs more (a very wide image, a very tall kernel) takes fresh memory."""
 
+HEIGHTS = 4
+"""Strip heights whose views are kept: that of all strips, that of the last, and those of other callers."""
+
 ALIGN = 64
 """Arrays start on a cache line."""
 
@@ -79,16 +82,21 @@ class PerThread(Generic[Bound]):
         wanted: Callable[[int], Sequence[tuple[Shape, np.dtype[Any]]]],
         bind: Callable[[int, list[NDArray[Any]]], Bound],
     ) -> Bound:
-        """The views for strips of ``rows`` output rows, made anew only if the height or the memory changed."""
-        known: tuple[int, Bytes, Bound] | None = getattr(self._local, "bound", None)
-        if known is not None and known[0] == rows and known[1] is _block.memory:
-            return known[2]
-        shapes = wanted(rows)
-        memory = block(needed(shapes))
-        bound = bind(rows, carve(memory, shapes))
-        if memory is _block.memory:
-            self._local.bound = (rows, memory, bound)
-        return bound
+        """The views for strips of ``rows`` output rows, made anew only if the height is new or the memory changed."""
+        known: dict[int, Bound] = self._local.__dict__.setdefault("bound", {})
+        if self._local.__dict__.get("memory") is not _block.memory or len(known) > HEIGHTS:
+            known.clear()
+        if rows not in known:
+            shapes = wanted(rows)
+            memory = block(needed(shapes))
+            bound = bind(rows, carve(memory, shapes))
+            if memory is not _block.memory:
+                return bound
+            if self._local.__dict__.get("memory") is not memory:
+                known.clear()
+                self._local.memory = memory
+            known[rows] = bound
+        return known[rows]
 
     def __reduce__(self) -> tuple[type[PerThread[Bound]], tuple[()]]:
         return PerThread, ()
