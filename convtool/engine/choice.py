@@ -20,16 +20,16 @@ METHODS = ("auto", "taps", "separable", "gemm", "fft")
 
 FLOAT = np.dtype(np.float32)
 
-STRIP_BYTES = 5 << 17
-"""Bytes of the padded strip of ``taps``: with two or three buffers of that size it stays in L2, and calls are long."""
+STRIP_BYTES = 1 << 20
+"""Bytes of the padded strip of ``taps``: long calls matter more than staying in L2."""
 
-GEMM_BYTES = 5 << 19
+GEMM_BYTES = 4 << 20
 """Bytes of the shifted rows of one panel of ``gemm``: it reads them once, so they need not all stay in L2."""
 
-OUTPUT_BYTES = 2 << 20
+OUTPUT_BYTES = 4 << 20
 """Bytes of one strip of float32 sums: bounds the memory that very wide images take."""
 
-SEPARABLE_BYTES = 1 << 20
+SEPARABLE_BYTES = 2 << 20
 """Bytes of the padded strip of ``separable``, which has two more buffers of that size."""
 
 MOST_TERMS = 6

@@ -39,7 +39,7 @@ way, so rounding can reach a third of this many units; 2e-6 is 33 of them."""
 BAND_ROWS = 4
 """Rows of the matrix of one product: fewer leave the processor waiting for memory, more multiply more zeros."""
 
-PANEL = 2048
+PANEL = 3072
 """Samples of a row that are worked on at a time, so that Q stays in cache for wide images."""
 
 
@@ -135,11 +135,16 @@ class Gemm:
         return planar.transpose(0, 2, 1) if self.channels == 1 else planar.reshape(rows, -1, self.channels)
 
     def _direct(self, out: Array) -> bool:
+        """Whether products may be written straight into ``out``.
+
+        Not for many filters: their rows lie whole planes apart, often a power of two, and evict each other from cache.
+        """
         if out.dtype != FLOAT:
             return False
         if self.channels > 1:
             return out.strides[1:] == (4 * self.channels, 4)
-        return out.strides[1] == 4 and (self.filters == 1 or (self.band == 1 and out.strides[2] >= 4 * out.shape[1]))
+        apart = self.band == 1 and self.filters <= BAND_ROWS and out.strides[2] >= 4 * out.shape[1]
+        return out.strides[1] == 4 and (self.filters == 1 or apart)
 
     def _planar(self, out: Array) -> Array:
         """The output as (rows, N, samples)."""
