@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from convtool.border import Border
 from convtool.engine.bank import bank_from_array
-from convtool.engine.plan import Plan, make_plan
+from convtool.engine.parallel import fill
+from convtool.engine.plan import make_plan
 from convtool.errors import UsageError
 from convtool.geometry import pair, resolve, standard_padding
 
@@ -79,32 +79,21 @@ def conv2d(
         rows = image[group * depth : (group + 1) * depth].transpose(1, 2, 0)
         bank = bank_from_array(weights[chosen])
         plan = make_plan(bank, geometry, border, depth, peak=peak, whole=whole, method=method)
-        _run(plan, rows, biases[chosen], out[chosen], threads)
+        fill(plan, rows, out[chosen].transpose(1, 2, 0), biases[chosen] if biases[chosen].any() else None, threads)
     return out
 
 
 def sample_bounds(image: NDArray[Any]) -> tuple[float, bool]:
-    """The largest magnitude of the samples, and whether they are integers: from the dtype where that is narrow."""
+    """The largest magnitude of the samples, and whether they are integers.
+
+    From the dtype where that is narrow; for floats, the end of float32.
+    """
     if image.dtype.kind not in "iu":
         return float(np.finfo(np.float32).max), False
     if image.dtype.itemsize <= 2:
         info = np.iinfo(image.dtype)
         return float(max(-info.min, info.max)), True
     return float(max(-int(image.min()), int(image.max()))), True
-
-
-def _run(plan: Plan, image: NDArray[Any], bias: NDArray[np.float64], out: NDArray[np.float32], threads: int) -> None:
-    def strip(rows: tuple[int, int]) -> None:
-        first, last = rows
-        values = plan.values(image, first, last)
-        out[:, first:last] = (values + bias.astype(np.float32)).transpose(2, 0, 1)
-
-    if threads == 1:
-        for rows in plan.strips():
-            strip(rows)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(strip, plan.strips()))
 
 
 def _checked(
