@@ -15,6 +15,7 @@ from convtool.filtering import filter_map, plan_map
 from convtool.geometry import Padding, Pair, pair, standard_padding
 from convtool.kernel import KernelSet
 from convtool.library import Library
+from convtool.light import SRGB, light_of
 from convtool.maps import Settings, list_maps
 from convtool.options import Range
 from convtool.picture import Picture, picture_from_array
@@ -40,6 +41,7 @@ def apply(
     range: str | None = None,
     dtype: str | type[Any] | np.dtype[Any] | None = None,
     alpha: str = "weighted",
+    linear: bool = False,
 ) -> dict[str, NDArray[Any]]:
     """Filter an image with one or more kernels, as the command does.
 
@@ -52,7 +54,8 @@ def apply(
     pad: a number, (rows, columns), ((top, bottom), (left, right)), or ``same``, ``valid``, ``full``.
     border: ``zeros``, ``constant=V``, ``replicate``, ``reflect``, ``symmetric``, ``circular``; by default reflect
         for same padding and zeros otherwise.
-    channels, flip, bias, merge, alpha: as on the command line.
+    channels, flip, bias, merge, alpha, linear: as on the command line; in linear light
+        maps need a range (clip or abs) or an integer dtype.
     range, dtype: without them maps are raw float32, signed, in the units of the image; with either they are toned
         as a file would be (the other defaults to the kernel's range and the image's type; raw and float32 imply
         each other).
@@ -78,12 +81,14 @@ def apply(
         range=policy,
         dtype=chosen,
         alpha=_choice(alpha, "alpha", options.ALPHAS),
+        linear=linear,
     )
     maps = list_maps(_sets(kernels), settings)
     picture = _picture(image)
+    light = light_of(picture.metadata.get("icc_profile"), []) if linear else SRGB
     found = {}
     for spec in maps:
-        samples = filter_map(plan_map(spec, picture.layout, settings), picture).samples
+        samples = filter_map(plan_map(spec, picture.layout, settings, light), picture).samples
         found[spec.label] = samples[..., 0] if samples.shape[2] == 1 else samples
     return found
 
@@ -100,7 +105,7 @@ def _sets(kernels: str | KernelSet | Sequence[str | KernelSet]) -> list[KernelSe
 
 def _picture(image: Any) -> Picture:
     if hasattr(image, "getbands"):  # a Pillow image; nothing else of Pillow is needed here
-        from convtool.decode import picture_from_image
+        from convtool.modes import picture_from_image
 
         return picture_from_image(image)
     return picture_from_array(np.asarray(image))

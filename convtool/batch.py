@@ -9,15 +9,16 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from convtool.atomic import replacing
 from convtool.decode import Limits, read_layout, read_picture
-from convtool.encode import Encoding, encode
+from convtool.encode import Encoding, encode, encode_frames, frames_refusal
 from convtool.errors import ConvtoolError, InputError, OutputError, UsageError
-from convtool.filtering import MapPlan, filter_map, plan_map
+from convtool.filtering import FeatureMap, MapPlan, filter_map, plan_map
 from convtool.formats import FORMATS, refusal
 from convtool.kernel import KernelSet
+from convtool.light import SRGB, Light, light_of
 from convtool.maps import MapSpec, Settings, list_maps
 from convtool.naming import MapName, Naming, Source, Target, check_collisions
 from convtool.options import Range
@@ -61,7 +62,7 @@ class Job(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A map that was written, without its samples; ``difference`` is what ``--verify`` found."""
+    """A map that was written, or one frame of it, without its samples; ``difference`` is what ``--verify`` found."""
 
     work: Work
     plan: MapPlan
@@ -69,6 +70,7 @@ class Written(NamedTuple):
     clipped: int
     difference: float | None = None
     notes: tuple[str, ...] = ()
+    frame: int = 0
 
 
 class Skipped(NamedTuple):
@@ -196,14 +198,17 @@ def run_job(job: Job, options: Options) -> Iterator[Result]:
     if not todo:
         return
     try:
-        picture = read_picture(_origin(job.source, options), options.limits)
-        plans = plan_maps(todo, picture.layout, job.settings)
+        picture = read_picture(_origin(job.source, options), _limits(job, options))
+        frames = (picture, *picture.more)
+        light = _light(picture, job.settings)
+        plans = plan_maps(todo, [frame.layout for frame in frames], job.settings, light)
     except ConvtoolError as error:
         yield Failed(job.source.path, str(error))
         return
     for work, plan in zip(todo, plans, strict=True):
         try:
-            yield _write(work, plan, picture, options)
+            yield from _write(work, plan, frames, options)
+            picture.notes = ()  # said once
         except BrokenPipeError:
             raise
         except ConvtoolError as error:
@@ -219,18 +224,42 @@ def run_job(job: Job, options: Options) -> Iterator[Result]:
             return
 
 
-def plan_maps(works: Sequence[Work], layout: Layout, settings: Settings) -> list[MapPlan]:
-    """The plans of an input's maps; raises GeometryError or InputError before any of them is computed."""
-    plans = [plan_map(work.spec, layout, settings) for work in works]
-    for work, plan in zip(works, plans, strict=True):
-        if reason := refusal(work.target.format, plan.layout):
+def plan_maps(
+    works: Sequence[Work], layouts: Sequence[Layout], settings: Settings, light: Light = SRGB
+) -> list[list[MapPlan]]:
+    """The plans of an input's maps, one a frame; raises GeometryError or InputError before any of them is computed."""
+    plans = []
+    for work in works:
+        kinds = {layout: plan_map(work.spec, layout, settings, light) for layout in dict.fromkeys(layouts)}
+        plans.append([kinds[layout] for layout in layouts])
+    for work, found in zip(works, plans, strict=True):
+        if len(found) == 1:
+            reason = refusal(work.target.format, found[0].layout)
+        else:
+            reason = frames_refusal(work.target.format, [plan.layout for plan in found])
+        if reason:
             raise InputError(reason)
     return plans
 
 
+def _light(picture: Picture, settings: Settings) -> Light:
+    """The curve of a picture that is filtered in linear light; what has to be said of it joins its notes."""
+    if not settings.linear:
+        return SRGB
+    notes: list[str] = []
+    light = light_of(picture.metadata.get("icc_profile"), notes)
+    picture.notes += tuple(notes)
+    return light
+
+
 def job_layout(job: Job, options: Options) -> Layout:
     """The layout of an input from its header; raises InputError."""
-    return read_layout(_origin(job.source, options), options.limits)
+    return read_layout(_origin(job.source, options), _limits(job, options))
+
+
+def _limits(job: Job, options: Options) -> Limits:
+    """All frames are read where the outputs can hold them."""
+    return options.limits._replace(frames=all(FORMATS[work.target.format].frames for work in job.works))
 
 
 def _origin(source: Source, options: Options) -> Path | bytes:
@@ -241,17 +270,32 @@ def _origin(source: Source, options: Options) -> Path | bytes:
     return options.stdin
 
 
-def _write(work: Work, plan: MapPlan, picture: Picture, options: Options) -> Written:
-    found = filter_map(plan, picture, extent=options.measure)
-    difference = None
-    if options.verify:
-        from convtool.verify import largest_difference
+def _write(work: Work, plans: Sequence[MapPlan], frames: Sequence[Picture], options: Options) -> list[Written]:
+    """Filter and write one map of all frames."""
+    maps: list[FeatureMap] = []
+    results = []
+    for index, (plan, picture) in enumerate(zip(plans, frames, strict=True)):
+        found = filter_map(plan, picture, extent=options.measure)
+        difference = None
+        if options.verify:
+            from convtool.verify import largest_difference
 
-        difference = largest_difference(found, picture, options.verify)
-    arguments = found.samples, plan.layout, work.target.format, options.encoding, picture.metadata
+            difference = largest_difference(found, picture, options.verify)
+        maps.append(found)
+        notes = picture.notes if index == 0 else ()
+        results.append(Written(work, plan, found.extent, found.clipped, difference, notes, index))
     if work.target.stdout:
-        write_stdout(lambda file: encode(*arguments, file))
+        write_stdout(lambda file: _encode(work, maps, frames[0], options.encoding, file))
     else:
         with replacing(Path(work.target.path)) as file:
-            encode(*arguments, file)
-    return Written(work, plan, found.extent, found.clipped, difference, picture.notes)
+            _encode(work, maps, frames[0], options.encoding, file)
+    return results
+
+
+def _encode(work: Work, maps: Sequence[FeatureMap], picture: Picture, encoding: Encoding, file: IO[bytes]) -> None:
+    name = work.target.format
+    if len(maps) == 1:
+        encode(maps[0].samples, maps[0].plan.layout, name, encoding, picture.metadata, file)
+        return
+    layouts = [found.plan.layout for found in maps]
+    encode_frames([m.samples for m in maps], layouts, picture.timing, name, encoding, picture.metadata, file)

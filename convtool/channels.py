@@ -12,6 +12,8 @@ from convtool.engine import sample_bounds
 from convtool.errors import GeometryError
 from convtool.geometry import Geometry
 from convtool.kernel import Kernel
+from convtool.light import LUMA as LINEAR_LUMA
+from convtool.light import Light
 from convtool.picture import Layout
 
 LUMA = (0.299, 0.587, 0.114)
@@ -24,13 +26,15 @@ class Selection(NamedTuple):
     ``indices`` are channels of the picture, evenly spaced (or one, repeated), ``summed`` adds them up, ``luma``
     first makes one plane of three. ``alpha`` is what the map's alpha comes from: ``none``, ``anchor`` (the alpha of
     the pixel that an output belongs to), ``weighted`` (colours weighted by alpha) or ``channel`` (filtered like a
-    colour, the last).
+    colour, the last). With ``light``, the first ``lit`` channels are decoded to linear light.
     """
 
     indices: tuple[int, ...]
     luma: bool
     summed: bool
     alpha: str
+    light: Light | None = None
+    lit: int = 0
 
     @property
     def channels(self) -> int:
@@ -45,7 +49,12 @@ class Selection(NamedTuple):
     def rows(self, samples: NDArray[Any]) -> Rows:
         """The selected channels of samples (H, W, C): views, or rows made on demand."""
         if self.luma:
-            return LumaRows(samples, self.alpha == "channel")
+            return LumaRows(samples, self.alpha == "channel", self.light)
+        if self.light is not None and self.lit:
+            return LinearRows(self._views(samples), self.light, self.lit)
+        return self._views(samples)
+
+    def _views(self, samples: NDArray[Any]) -> NDArray[Any]:
         first, last, count = self.indices[0], self.indices[-1], len(self.indices)
         if count > 1 and first == last:  # one plane, repeated
             return np.broadcast_to(samples[..., first : first + 1], (*samples.shape[:2], count))
@@ -55,23 +64,52 @@ class Selection(NamedTuple):
     def bounds(self, samples: NDArray[Any]) -> tuple[float, bool]:
         """Largest magnitude of the selected samples, and whether they are whole numbers."""
         peak, whole = sample_bounds(samples)
-        return peak, whole and not self.luma
+        return peak, whole and not self.luma and self.light is None
+
+    def in_light(self, light: Light, colours: int) -> Selection:
+        """The same channels in linear light, of a picture with so many colours; alpha has no curve."""
+        return self._replace(light=light, lit=sum(index < colours for index in self.indices))
 
 
 class LumaRows:
     """Rows of luma in float32, unrounded, made when they are read; alpha behind it if asked for."""
 
-    def __init__(self, samples: NDArray[Any], with_alpha: bool) -> None:
+    def __init__(self, samples: NDArray[Any], with_alpha: bool, light: Light | None = None) -> None:
         self._samples = samples
+        self._light = light
         self._alpha = with_alpha
         self.shape = (*samples.shape[:2], 2 if with_alpha else 1)
 
     def __getitem__(self, rows: slice) -> NDArray[np.float32]:
-        part = self._samples[rows].astype(np.float32)
-        luma = part[..., 0:1] * np.float32(LUMA[0])
-        luma += part[..., 1:2] * np.float32(LUMA[1])
-        luma += part[..., 2:3] * np.float32(LUMA[2])
-        return np.concatenate((luma, part[..., -1:]), axis=-1) if self._alpha else luma
+        stored = self._samples[rows]
+        part = stored.astype(np.float32) if self._light is None else decoded(self._light, stored[..., :3])
+        weights = LUMA if self._light is None else LINEAR_LUMA
+        luma = part[..., 0:1] * np.float32(weights[0])
+        luma += part[..., 1:2] * np.float32(weights[1])
+        luma += part[..., 2:3] * np.float32(weights[2])
+        return np.concatenate((luma, stored[..., -1:].astype(np.float32)), axis=-1) if self._alpha else luma
+
+
+class LinearRows:
+    """Rows in linear light in float32, made when they are read; channels behind the first ``lit`` as stored."""
+
+    def __init__(self, samples: NDArray[Any], light: Light, lit: int) -> None:
+        self._samples = samples
+        self._light = light
+        self._lit = lit
+        self.shape = samples.shape
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float32]:
+        part = self._samples[rows]
+        linear = decoded(self._light, part[..., : self._lit])
+        if self._lit == part.shape[-1]:
+            return linear
+        return np.concatenate((linear, part[..., self._lit :].astype(np.float32)), axis=-1)
+
+
+def decoded(light: Light, samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Samples in linear light, in their own units."""
+    return light.decoded(samples, int(np.iinfo(samples.dtype).max) if samples.dtype.kind == "u" else 1)
 
 
 def select(layout: Layout, kernel: Kernel, mode: str | None, policy: str) -> Selection:

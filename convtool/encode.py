@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -10,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convtool.errors import InputError
-from convtool.formats import format_of, refusal
-from convtool.picture import Layout
+from convtool.formats import format_of, needs_deep, refusal
+from convtool.metadata import PREDICTOR, fitting
+from convtool.picture import Layout, Timing
 from convtool.png16 import write_png16
 
 PILLOW_NAMES = {
@@ -47,44 +50,77 @@ def encode(
     if format_name == "npy":
         np.lib.format.write_array(file, np.ascontiguousarray(plain), allow_pickle=False)
         return
-    kept = _kept(metadata, layout)
-    if layout.channels > 1 and layout.dtype != "uint8":
-        if format_name == "png":
-            write_png16(samples, file, _level(encoding), kept)
-        else:
-            _write_deep_tiff(samples, layout, encoding, file)
+    kept = fitting(metadata, format_name, layout)
+    if needs_deep(format_name, layout):
+        from convtool.deep import write_tiff
+
+        write_tiff([samples], layout.alpha, _is_packed(encoding), kept, file)
         return
-    image = Image.fromarray(np.ascontiguousarray(plain))
+    if format_name == "png" and layout.channels > 1 and layout.dtype != "uint8":
+        write_png16(samples, file, _level(encoding), kept)
+        return
     # Told by the suffix of a file's name, Pillow imports one plugin; told by format, it imports five.
     named = format_of(Path(str(getattr(file, "name", ""))).suffix) == format_name
-    image.save(
-        file,
-        None if named else PILLOW_NAMES[format_name],
-        **_options(format_name, layout, encoding),
-        **_accepted(format_name, kept),
+    _image(samples).save(
+        file, None if named else PILLOW_NAMES[format_name], **_options(format_name, layout, encoding, kept)
     )
 
 
-def _kept(metadata: dict[str, Any], layout: Layout) -> dict[str, Any]:
-    """Metadata that is still true of the output: a profile belongs to its colour model."""
-    kept = dict(metadata)
-    profile = kept.get("icc_profile")
-    if profile and len(profile) >= 20:
-        model = profile[16:20]
-        if (model == b"GRAY") != (layout.colours == 1):
-            del kept["icc_profile"]
-    return kept
+def encode_frames(
+    frames: Sequence[NDArray[Any]],
+    layouts: Sequence[Layout],
+    timing: Timing,
+    format_name: str,
+    encoding: Encoding,
+    metadata: dict[str, Any],
+    file: IO[bytes],
+) -> None:
+    """Write frames, each like the samples of ``encode``; raises InputError for what the format cannot hold."""
+    if reason := frames_refusal(format_name, layouts):
+        raise InputError(reason)
+    if format_name == "png":
+        from convtool.apng import write_apng
+
+        pngs = (_png(samples, layouts[0], encoding, metadata) for samples in frames)
+        write_apng(pngs, len(frames), timing, file)
+        return
+    kept = fitting(metadata, format_name, layouts[0])
+    if any(needs_deep(format_name, layout) for layout in layouts):
+        from convtool.deep import write_tiff
+
+        write_tiff(frames, layouts[0].alpha, _is_packed(encoding), kept, file)
+        return
+    options = _options(format_name, layouts[0], encoding, kept)
+    if format_name == "webp":
+        options |= {"duration": [round(timing.of(at)) for at in range(len(frames))], "loop": timing.plays}
+    first, *others = (_image(samples) for samples in frames)
+    first.save(file, PILLOW_NAMES[format_name], save_all=True, append_images=others, **options)
 
 
-def _accepted(format_name: str, kept: dict[str, Any]) -> dict[str, Any]:
-    known = {
-        "png": ("icc_profile", "exif", "dpi"),
-        "jpg": ("icc_profile", "exif", "dpi"),
-        "tif": ("icc_profile", "dpi"),
-        "webp": ("icc_profile", "exif"),
-        "bmp": ("dpi",),
-    }
-    return {key: value for key, value in kept.items() if key in known.get(format_name, ())}
+def frames_refusal(format_name: str, layouts: Sequence[Layout]) -> str | None:
+    """Why a format cannot hold frames of these layouts; None if it can."""
+    for layout in layouts:
+        if reason := refusal(format_name, layout):
+            return reason
+    kinds = {layout[2:] for layout in layouts}
+    if format_name == "tif":
+        mixed = len(kinds) > 1 and any(needs_deep(format_name, layout) for layout in layouts)
+        return (
+            "its pages have several kinds of samples, which one tif cannot take; filter them one by one" * mixed or None
+        )
+    if len(set(layouts)) > 1:
+        return f"its pages differ in size or kind, and {format_name} holds frames that are alike; write tif"
+    return None
+
+
+def _png(samples: NDArray[Any], layout: Layout, encoding: Encoding, metadata: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    encode(samples, layout, "png", encoding, metadata, buffer)
+    return buffer.getvalue()
+
+
+def _image(samples: NDArray[Any]) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(samples[..., 0] if samples.shape[2] == 1 else samples))
 
 
 def _level(encoding: Encoding) -> int:
@@ -92,35 +128,41 @@ def _level(encoding: Encoding) -> int:
     return {"fast": 1, "small": 9}.get(encoding.compress) or int(encoding.compress)
 
 
-def _options(format_name: str, layout: Layout, encoding: Encoding) -> dict[str, Any]:
+def _is_packed(encoding: Encoding) -> bool:
+    """Whether a tif is compressed at all."""
+    return encoding.compress not in ("fast", "0")
+
+
+def _options(format_name: str, layout: Layout, encoding: Encoding, kept: dict[str, Any]) -> dict[str, Any]:
+    """What Pillow is told, metadata included."""
     if format_name == "png":
-        if encoding.compress == "small":
-            return {"optimize": True}
-        return {"compress_level": _level(encoding)}
+        return {**_png_options(encoding), **_png_metadata(kept)}
     if format_name == "jpg":
-        return {"quality": encoding.quality}
+        comment = kept.pop("text", {}).get("Comment")
+        return {"quality": encoding.quality, **kept, **({"comment": comment.encode()} if comment else {})}
     if format_name == "webp":
-        return {"quality": encoding.quality}
+        return {"quality": encoding.quality, **kept}
     if format_name == "tif":
-        if encoding.compress in ("fast", "0"):
-            return {"compression": None}
-        predictor = 3 if layout.dtype == "float32" else 2
-        return {"compression": "tiff_adobe_deflate", "tiffinfo": {317: predictor}}
-    return {}
+        exif = Image.Exif()
+        if "exif" in kept:
+            exif.load(kept.pop("exif"))
+        if not _is_packed(encoding):
+            return {"compression": None, "exif": exif, **kept}
+        exif[PREDICTOR] = 3 if layout.dtype == "float32" else 2
+        return {"compression": "tiff_adobe_deflate", "exif": exif, **kept}
+    return kept
 
 
-def _write_deep_tiff(samples: NDArray[Any], layout: Layout, encoding: Encoding, file: IO[bytes]) -> None:
-    try:
-        import tifffile
-    except ImportError:
-        raise InputError(
-            f"{layout.dtype} colour as tif needs the extra: pip install 'convtool[deep]'; -f npy needs none"
-        ) from None
-    tifffile.imwrite(
-        file,
-        np.ascontiguousarray(samples),
-        photometric="rgb" if layout.colours == 3 else "minisblack",
-        extrasamples=["unassalpha"] if layout.alpha else None,
-        compression=None if encoding.compress in ("fast", "0") else "zlib",
-        metadata=None,
-    )
+def _png_options(encoding: Encoding) -> dict[str, Any]:
+    return {"optimize": True} if encoding.compress == "small" else {"compress_level": _level(encoding)}
+
+
+def _png_metadata(kept: dict[str, Any]) -> dict[str, Any]:
+    if not (text := kept.pop("text", None)):
+        return kept
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    for key, value in text.items():
+        info.add_text(key, value)
+    return {**kept, "pnginfo": info}

@@ -22,6 +22,7 @@ from convtool.engine.plan import Plan, make_plan
 from convtool.errors import GeometryError
 from convtool.geometry import Geometry, resolve
 from convtool.kernel import Kernel
+from convtool.light import SRGB, Light
 from convtool.maps import MapSpec, Settings
 from convtool.picture import Layout, Picture
 from convtool.tone import FULL, Extent, Toner, tone_alpha
@@ -54,7 +55,7 @@ class Member(NamedTuple):
             self.geometry,
             self.border,
             peak=peak,
-            whole=whole and not self.selection.luma,
+            whole=whole and not self.selection.luma and self.selection.light is None,
             full=full,
         )
 
@@ -66,6 +67,12 @@ class MapPlan(NamedTuple):
     source: Layout
     layout: Layout
     members: tuple[Member, ...]
+
+    @property
+    def lit(self) -> int:
+        """Channels of the map that are linear light."""
+        selection = self.members[0].selection
+        return self.layout.colours if selection.lit else 0
 
     @property
     def methods(self) -> str:
@@ -90,9 +97,12 @@ class FeatureMap:
     """Colour samples that clipping changed."""
 
 
-def plan_map(spec: MapSpec, layout: Layout, settings: Settings) -> MapPlan:
-    """Plan a map for pictures of ``layout``; raises GeometryError where the kernel does not fit them."""
-    members = tuple(_plan_member(kernel, layout, settings) for kernel in spec.members)
+def plan_map(spec: MapSpec, layout: Layout, settings: Settings, light: Light = SRGB) -> MapPlan:
+    """Plan a map for pictures of ``layout``; raises GeometryError where the kernel does not fit them.
+
+    ``light`` is their tone curve, which ``--linear`` needs.
+    """
+    members = tuple(_plan_member(kernel, layout, settings, light) for kernel in spec.members)
     shapes = {member.geometry.out for member in members}
     if len(shapes) > 1:
         sizes = " and ".join(f"{rows}x{columns}" for rows, columns in sorted(shapes))
@@ -109,8 +119,10 @@ def plan_map(spec: MapSpec, layout: Layout, settings: Settings) -> MapPlan:
     return MapPlan(spec, layout, Layout(height, width, channels, alpha, dtype), members)
 
 
-def _plan_member(kernel: Kernel, layout: Layout, settings: Settings) -> Member:
+def _plan_member(kernel: Kernel, layout: Layout, settings: Settings, light: Light) -> Member:
     selection = select(layout, kernel, settings.channels, settings.alpha)
+    if settings.linear:
+        selection = selection.in_light(light, layout.colours)
     border = Border(*settings.edge)
     try:
         geometry = resolve(
@@ -140,7 +152,8 @@ def filter_map(plan: MapPlan, picture: Picture, *, extent: bool = False) -> Feat
     with np.errstate(over="ignore", invalid="ignore"):
         if policy.how in ("stretch", "symmetric"):
             found = run.measure()
-        toner = Toner(policy, plan.source.dtype, plan.layout.dtype, found)
+        light = plan.members[0].selection.light
+        toner = Toner(policy, plan.source.dtype, plan.layout.dtype, found, light=light, lit=plan.lit)
         measured = run.write(toner, samples, measure=extent and found is None)
     return FeatureMap(plan, samples, found or measured, toner.clipped)
 

@@ -34,6 +34,8 @@ class Settings(NamedTuple):
     dtype: str | None = None
     """None is the input's."""
     alpha: str = "weighted"
+    linear: bool = False
+    """Filter in linear light; bias and the border's constant are in linear units then."""
 
     @property
     def edge(self) -> tuple[str, float]:
@@ -67,6 +69,11 @@ def list_maps(sets: Sequence[KernelSet], settings: Settings) -> list[MapSpec]:
         maps = _merged(sets, settings)
     seen: set[str] = set()
     for each in maps:
+        if settings.linear and each.range.how not in ("clip", "abs"):
+            raise UsageError(
+                f"--linear codes its maps again for the ranges clip and abs only, and {each.label} is shown by"
+                f" {each.range.how}; give --range clip or --range abs"
+            )
         if fold(each.label) in seen:
             raise KernelError(f"the kernel {each.label} is given twice")
         seen.add(fold(each.label))

@@ -34,6 +34,22 @@ class Layout(NamedTuple):
         return f"{self.height}x{self.width} {kind} {self.dtype}"
 
 
+class Timing(NamedTuple):
+    """How an animation is played; pages have no delays."""
+
+    delays: tuple[float, ...] = ()
+    """Milliseconds that each frame is shown."""
+    plays: int = 0
+    """How often, 0 for ever."""
+
+    def of(self, index: int) -> float:
+        """The delay of a frame in milliseconds; a page is shown for a second."""
+        return self.delays[index] if self.delays else 1000.0
+
+
+PAGES = Timing()
+
+
 @dataclass
 class Picture:
     """Samples (H, W, C), alpha last, and the metadata that goes on to its maps."""
@@ -41,9 +57,12 @@ class Picture:
     samples: NDArray[Any]
     alpha: bool
     metadata: dict[str, Any] = field(default_factory=dict)
-    """``icc_profile``, ``exif`` and ``dpi`` as Pillow writes them."""
+    """``icc_profile``, ``exif`` and ``dpi`` as Pillow writes them, and ``text`` (a dict)."""
     notes: tuple[str, ...] = ()
     """What the user should be told about reading it."""
+    more: tuple[Picture, ...] = ()
+    """The frames or pages behind this one."""
+    timing: Timing = PAGES
 
     @property
     def layout(self) -> Layout:

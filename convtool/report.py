@@ -40,7 +40,7 @@ class Report:
         if isinstance(result, Skipped):
             self.skipped += 1
             return
-        self.written += 1
+        self.written += result.frame == 0
         layout = result.plan.layout
         colours = layout.height * layout.width * layout.colours
         counts = self._clipped.setdefault(result.work.spec.label, [0, 0])
@@ -92,7 +92,7 @@ def _map_fields(result: Written) -> dict[str, Any]:
         "kernel": work.spec.kernel,
         "map": work.spec.label,
         "index": work.index,
-        "frame": 0,
+        "frame": result.frame,
         "height": layout.height,
         "width": layout.width,
         "channels": layout.channels,

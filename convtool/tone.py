@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from convtool.light import Light
 from convtool.options import Range
 
 Array = NDArray[Any]
@@ -44,10 +45,22 @@ class Extent(NamedTuple):
 class Toner:
     """Turns strips of one map into samples of type ``dtype`` and counts what clipping lost.
 
-    ``source`` names the input's sample type. ``extent`` is needed by stretch and symmetric only.
+    ``source`` names the input's sample type. ``extent`` is needed by stretch and symmetric only. The first ``lit``
+    channels of a map in linear light are coded again by the curve of ``light``.
     """
 
-    def __init__(self, policy: Range, source: str, dtype: str, extent: Extent | None = None) -> None:
+    def __init__(
+        self,
+        policy: Range,
+        source: str,
+        dtype: str,
+        extent: Extent | None = None,
+        *,
+        light: Light | None = None,
+        lit: int = 0,
+    ) -> None:
+        self._light, self._lit = light, lit
+        self._coded_full = int(FULL[dtype if np.dtype(dtype).kind == "u" else source])
         self.clipped = 0
         self._dtype = np.dtype(dtype)
         self._full = int(FULL[dtype]) if self._dtype.kind == "u" else 0
@@ -116,6 +129,9 @@ class Toner:
         """Absolute value, rounding, clipping. No policy shifts an absolute value."""
         if self._abs:
             t = np.abs(t, out=t if t.flags.writeable else None)
+        if self._light is not None and self._lit:
+            coded = self._light.encoded(t[..., : self._lit], self._coded_full)
+            t = np.concatenate((coded, t[..., self._lit :]), axis=-1)
         if not self._full:
             np.copyto(out, t, casting="unsafe")
             return

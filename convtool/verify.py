@@ -90,11 +90,24 @@ def _pixel(found: FeatureMap, picture: Picture, i: int, j: int, slack: float) ->
     channels = [_merge(values, plan.spec.merge) for values in zip(*maps, strict=True)]
     sides = (0.0, -slack, slack) if slack else (0.0,)
     ends = found.extent.ends
-    toned = [[_tone(y + _exact(side), plan.spec.range, source, dtype, ends) for side in sides] for y in channels]
+    lit = plan.lit if plan.members[0].selection.light is not None else 0
+    toned = [
+        [_coded(found, _tone(y + _exact(side), plan.spec.range, source, dtype, ends), at < lit) for side in sides]
+        for at, y in enumerate(channels)
+    ]
     if plan.members[0].selection.alpha in ("anchor", "weighted"):
         factor = FULL[dtype] / FULL[source] if dtype != "float32" else 1
         toned.append([min(opacities) * factor] * (2 if slack else 1))
     return toned
+
+
+def _coded(found: FeatureMap, y: Number, lit: bool) -> Number:
+    """A value in linear light coded again."""
+    light, plan = found.plan.members[0].selection.light, found.plan
+    if light is None or not lit:
+        return y
+    full = FULL[plan.layout.dtype if plan.layout.dtype != "float32" else plan.source.dtype]
+    return _exact(float(light.encoded(np.array(float(y)), int(full))))
 
 
 def _exact(value: float) -> Number:

@@ -12,13 +12,14 @@ PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
 # From the bottom up: a module may import only modules that stand on a lower floor than its own.
 FLOORS = (
     ("errors", "png16", "atomic"),
-    ("geometry", "border", "formulas"),
-    ("options", "generators"),
+    ("geometry", "border", "formulas", "pngcheck"),
+    ("options", "generators", "icc"),
     ("kernel", "yamlfile", "spec", "picture", "stdio"),
-    ("definitions", "arrays", "facts", "formats", "tone", "engine.bank", "engine.reference"),
-    ("folders", "drawing", "naming", "making", "engine.*"),
-    ("library", "engine", "maps", "console"),
-    ("channels", "inputs", "decode", "encode"),
+    ("definitions", "arrays", "facts", "formats", "light", "engine.bank", "engine.reference"),
+    ("folders", "drawing", "naming", "making", "engine.*", "tone", "metadata", "apng", "npyfile", "ppm16", "sniff"),
+    ("library", "engine", "maps", "console", "modes"),
+    ("channels", "inputs", "frames", "deep"),
+    ("decode", "encode"),
     ("opacity",),
     ("filtering",),
     ("api", "verify", "memory"),
@@ -34,8 +35,9 @@ ONLY_USERS = {
     "rich": {"console"},
     "click": {"cli", "cli.types", "cli.dryrun", "cli.apply", "cli.kernels"},
     "yaml": {"yamlfile"},
-    "PIL": {"decode", "encode", "api"},
-    "tifffile": {"encode"},
+    "PIL": {"decode", "encode", "api", "metadata", "modes", "frames", "deep"},
+    "tifffile": {"deep"},
+    "imagecodecs": {"deep"},
 }
 NEVER = {"scipy", "cv2", "skimage", "torch", "matplotlib"}
 

@@ -52,6 +52,7 @@ Exit codes: 0 all written, 1 an input failed, 2 refused before any pixel was rea
 @click.option("--range", "range_", type=types.RANGE, help="clip, abs, shift, stretch, symmetric or raw, with a gain as "
               "in abs:1/4.  [the kernel's, else clip]")  # fmt: skip
 @click.option("--dtype", type=types.word("dtype", options.DTYPES), help="Sample type of the output.  [the input's]")
+@click.option("--linear", is_flag=True, help="Filter in linear light; bias and constant=V are in its units, 0 to full.")
 @click.option("--alpha", type=types.word("alpha", options.ALPHAS), default="weighted", help="What transparency does.  "
               "[weighted]")  # fmt: skip
 @click.option("-o", "--output", metavar="OUT", help="-, a file, a folder, or a template of {stem} {suffix} {ext} "
@@ -69,6 +70,7 @@ Exit codes: 0 all written, 1 an input failed, 2 refused before any pixel was rea
               help=f"Refuse larger pictures.  [{options.MAX_PIXELS}]")  # fmt: skip
 @click.option("--max-bytes", type=click.IntRange(1), default=options.MAX_BYTES, metavar="N",
               help="Refuse more on stdin.  [1 GiB]")  # fmt: skip
+@click.option("--lenient", is_flag=True, help="Take what can be read of damaged files, and say so.")
 @click.option("-q", "--quiet", is_flag=True, help="Errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what is done, and how.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
@@ -122,11 +124,12 @@ def _check_words(given: dict[str, Any]) -> None:
 
 def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
     from convtool.batch import Options
-    from convtool.decode import Limits, is_npy
+    from convtool.decode import Limits
     from convtool.encode import Encoding
     from convtool.inputs import find_inputs
     from convtool.maps import Settings
     from convtool.naming import make_naming, template_folder
+    from convtool.sniff import kind_of
     from convtool.stdio import check_stdout, read_stdin
 
     settings = Settings(
@@ -141,6 +144,7 @@ def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
         range=given["range_"],
         dtype=given["dtype"],
         alpha=given["alpha"],
+        linear=given["linear"],
     )
     raw = given["dtype"] == "float32" or (given["range_"] is not None and given["range_"].how == "raw")
     stdin = "-" in given["inputs"]
@@ -162,7 +166,7 @@ def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
             data = read_stdin(given["max_bytes"])
         except InputError as error:
             data = error  # fails this input; others may be good
-    if isinstance(data, bytes) and naming.kind == "stdout" and naming.format is None and is_npy(data):
+    if isinstance(data, bytes) and naming.kind == "stdout" and naming.format is None and kind_of(data[:16]) == "NPY":
         naming = make_naming(given["output"], "npy", stdin=stdin, raw=raw)
     return (
         settings,
@@ -170,7 +174,7 @@ def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
         Options(
             naming=naming,
             encoding=Encoding(given["quality"], given["compress"]),
-            limits=Limits(given["max_pixels"], reduce_16bit=given["dtype"] == "uint8"),
+            limits=Limits(given["max_pixels"], reduce_16bit=given["dtype"] == "uint8", lenient=given["lenient"]),
             force=given["force"],
             skip_existing=given["skip_existing"],
             measure=given["json_"],
@@ -196,7 +200,7 @@ def _execute(jobs: list[Job], found: Found, run_options: Options, given: dict[st
         if isinstance(result, Failed):
             console.say(f"{console.input_name(result.path)}: {result.reason}")
         elif isinstance(result, Written) and not quiet:
-            for note in result.notes if result.work.index == 0 else ():
+            for note in result.notes:
                 console.say(f"{console.input_name(result.work.source.path)}: {note}")
             if given["verbose"]:
                 plan = result.plan

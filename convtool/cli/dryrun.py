@@ -24,7 +24,7 @@ def dry_run(jobs: list[Job], unread: list[tuple[str, str]], options: Options, *,
         todo = [work for work in job.works if not work.skip]
         try:
             layout = job_layout(job, options)
-            plans = plan_maps(todo, layout, job.settings)
+            plans = [found[0] for found in plan_maps(todo, [layout], job.settings)]
         except ConvtoolError as error:
             failures += 1
             _fail(job.source.path, str(error), json=json)

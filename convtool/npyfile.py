@@ -1,0 +1,38 @@
+"""NumPy array files as pictures, never pickled."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from convtool.errors import InputError, UsageError
+from convtool.picture import Layout, Picture, layout_of_array, picture_from_array
+
+
+def npy_layout(file: IO[bytes]) -> Layout:
+    """Shape and type from the header; raises InputError for what is no picture."""
+    shape, _, dtype = _header(file)
+    try:
+        return layout_of_array(shape, dtype)
+    except UsageError as error:
+        raise InputError(str(error)) from None
+
+
+def npy_picture(file: IO[bytes]) -> Picture:
+    """The array as a picture; its layout has to be checked before."""
+    shape, fortran, dtype = _header(file)
+    wanted = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    data = file.read(wanted)
+    if len(data) < wanted:
+        raise InputError(f"is cut short: {len(data)} bytes of samples, {wanted} announced")
+    return picture_from_array(np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if fortran else "C"))
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    file.seek(0)
+    version = npy.read_magic(file)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    return shape, fortran, dtype

@@ -1,0 +1,33 @@
+"""PPM files of 16 bits a sample, which Pillow reads as 8 (Netpbm, ppm(5))."""
+
+from __future__ import annotations
+
+import re
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convtool.errors import InputError
+
+HEADER = re.compile(rb"P6(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:#[^\n]*\n)?\s")
+LONGEST_HEADER = 4096
+FULL = 65535
+
+
+def ppm_samples(file: IO[bytes], *, lenient: bool = False) -> NDArray[np.uint16]:
+    """Samples (H, W, 3), spread to 0..65535; the size has to be checked before."""
+    file.seek(0)
+    header = HEADER.match(file.read(LONGEST_HEADER))
+    if header is None:
+        raise InputError("is a PPM with a header that cannot be read")
+    width, height, largest = (int(number) for number in header.groups())
+    file.seek(header.end())
+    wanted = width * height * 6
+    data = file.read(wanted)
+    if len(data) < wanted and not lenient:
+        raise InputError(f"is cut short: {len(data)} bytes of samples, {wanted} announced")
+    samples = np.frombuffer(data.ljust(wanted, b"\0"), dtype=">u2").reshape(height, width, 3).astype(np.uint16)
+    if largest != FULL:
+        samples = np.rint(samples.clip(0, largest) * (FULL / largest)).astype(np.uint16)
+    return samples
