@@ -199,7 +199,7 @@ def run_job(job: Job, options: Options) -> Iterator[Result]:
         return
     try:
         picture = read_picture(_origin(job.source, options), _limits(job, options))
-        frames = (picture, *picture.more)
+        frames = _frames(picture, todo)
         light = _light(picture, job.settings)
         plans = plan_maps(todo, [frame.layout for frame in frames], job.settings, light)
     except ConvtoolError as error:
@@ -240,6 +240,20 @@ def plan_maps(
         if reason:
             raise InputError(reason)
     return plans
+
+
+def _frames(picture: Picture, works: Sequence[Work]) -> tuple[Picture, ...]:
+    """The frames that are filtered; what becomes of the others, or of their timing, joins the notes."""
+    if not picture.more:
+        return (picture,)
+    formats = {work.target.format for work in works}
+    if formats != {"tif"} and len({frame.layout for frame in (picture, *picture.more)}) > 1:
+        picture.notes += (f"has {len(picture.more) + 1} pages that are not alike, and only the first is filtered; "
+                          "a tif file holds all of them",)  # fmt: skip
+        return (picture,)
+    if "tif" in formats and picture.timing.delays:
+        picture.notes += ("its frames became pages; tif files hold no timing",)
+    return (picture, *picture.more)
 
 
 def _light(picture: Picture, settings: Settings) -> Light:

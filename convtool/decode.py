@@ -38,6 +38,9 @@ DECODER_ERRORS = (
 )
 """What the decoders are known to raise for broken files: not one family."""
 
+EXIF_WARNINGS = ("EXIF", "Truncated File Read", "Tag data larger", "Tag offset")
+"""What Pillow's warnings say when fields are passed over."""
+
 NOT_AN_IMAGE = "is not an image that can be read (png, jpg, tif, webp, gif, bmp, pnm, ico, avif, npy)"
 NEEDS_DEEP = f"has more than 8 bits a colour sample; {DEEP_EXTRA} reads them"
 
@@ -122,7 +125,9 @@ def _caught(source: Path | bytes, limits: Limits, *, header_only: bool, forced: 
             raise InputError(_hinted(_reason(error), limits)) from None
     if isinstance(found, Picture):
         found.notes = (*opened.notes, *found.notes)
-        if any("EXIF" in str(each.message) for each in caught):
+        if any(word in str(each.message) for each in caught for word in EXIF_WARNINGS) and not any(
+            "EXIF" in note for note in found.notes
+        ):
             found.notes += ("its EXIF data is damaged in part; what could be read was kept",)
     return found
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convtool.errors import InputError
+from convtool.exififd import add_directories, first_directory
 from convtool.formats import format_of, needs_deep, refusal
 from convtool.metadata import PREDICTOR, fitting
 from convtool.picture import Layout, Timing
@@ -55,15 +56,19 @@ def encode(
         from convtool.deep import write_tiff
 
         write_tiff([samples], layout.alpha, _is_packed(encoding), kept, file)
+        add_directories(file, kept.get("exif", b""))
         return
     if format_name == "png" and layout.channels > 1 and layout.dtype != "uint8":
         write_png16(samples, file, _level(encoding), kept)
         return
+    exif = kept.get("exif", b"")
     # Told by the suffix of a file's name, Pillow imports one plugin; told by format, it imports five.
     named = format_of(Path(str(getattr(file, "name", ""))).suffix) == format_name
     _image(samples).save(
         file, None if named else PILLOW_NAMES[format_name], **_options(format_name, layout, encoding, kept)
     )
+    if format_name == "tif":
+        add_directories(file, exif)
 
 
 def encode_frames(
@@ -89,12 +94,16 @@ def encode_frames(
         from convtool.deep import write_tiff
 
         write_tiff(frames, layouts[0].alpha, _is_packed(encoding), kept, file)
+        add_directories(file, kept.get("exif", b""))
         return
+    exif = kept.get("exif", b"")
     options = _options(format_name, layouts[0], encoding, kept)
     if format_name == "webp":
         options |= {"duration": [round(timing.of(at)) for at in range(len(frames))], "loop": timing.plays}
     first, *others = (_image(samples) for samples in frames)
     first.save(file, PILLOW_NAMES[format_name], save_all=True, append_images=others, **options)
+    if format_name == "tif":
+        add_directories(file, exif)
 
 
 def frames_refusal(format_name: str, layouts: Sequence[Layout]) -> str | None:
@@ -102,15 +111,10 @@ def frames_refusal(format_name: str, layouts: Sequence[Layout]) -> str | None:
     for layout in layouts:
         if reason := refusal(format_name, layout):
             return reason
-    kinds = {layout[2:] for layout in layouts}
-    if format_name == "tif":
-        mixed = len(kinds) > 1 and any(needs_deep(format_name, layout) for layout in layouts)
-        return (
-            "its pages have several kinds of samples, which one tif cannot take; filter them one by one" * mixed or None
-        )
-    if len(set(layouts)) > 1:
-        return f"its pages differ in size or kind, and {format_name} holds frames that are alike; write tif"
-    return None
+    if format_name != "tif":
+        return f"{format_name} cannot hold frames that are not alike; write tif" if len(set(layouts)) > 1 else None
+    mixed = len({layout[2:] for layout in layouts}) > 1 and any(needs_deep("tif", layout) for layout in layouts)
+    return "its pages are of several kinds, too many for one tif; -f png takes the first" if mixed else None
 
 
 def _png(samples: NDArray[Any], layout: Layout, encoding: Encoding, metadata: dict[str, Any]) -> bytes:
@@ -143,9 +147,7 @@ def _options(format_name: str, layout: Layout, encoding: Encoding, kept: dict[st
     if format_name == "webp":
         return {"quality": encoding.quality, **kept}
     if format_name == "tif":
-        exif = Image.Exif()
-        if "exif" in kept:
-            exif.load(kept.pop("exif"))
+        exif = first_directory(kept.pop("exif", b""))
         if not _is_packed(encoding):
             return {"compression": None, "exif": exif, **kept}
         exif[PREDICTOR] = 3 if layout.dtype == "float32" else 2

@@ -114,9 +114,13 @@ def clean_exif(image: Image.Image, notes: list[str]) -> bytes:
     """The picture's EXIF written anew from the fields that are kept; nothing if there are none."""
     import struct
 
+    raw = image.info.get("exif")
     try:
         found = image.getexif()
         if not len(found):
+            # Pillow swallows what is no EXIF at all when it looks for the resolution.
+            if isinstance(raw, bytes) and raw.removeprefix(b"Exif\0\0")[:4] not in (b"", b"II*\0", b"MM\0*"):
+                notes.append(DAMAGED_EXIF)
             return b""
         return rewritten(found)
     except (*EXIF_ERRORS, struct.error):

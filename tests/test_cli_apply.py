@@ -329,7 +329,7 @@ def write_bad(kind: str) -> str:
     [
         ("text", "is not an image that can be read"),
         ("empty", "is empty"),
-        ("truncated", "cannot be decoded: "),
+        ("truncated", "is cut short: "),
         ("folderless", "no such file"),
     ],
 )

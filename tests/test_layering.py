@@ -17,7 +17,7 @@ FLOORS = (
     ("kernel", "yamlfile", "spec", "picture", "stdio"),
     ("definitions", "arrays", "facts", "formats", "light", "engine.bank", "engine.reference"),
     ("folders", "drawing", "naming", "making", "engine.*", "tone", "metadata", "apng", "npyfile", "ppm16", "sniff"),
-    ("library", "engine", "maps", "console", "modes"),
+    ("library", "engine", "maps", "console", "modes", "exififd"),
     ("channels", "inputs", "frames", "deep"),
     ("decode", "encode"),
     ("opacity",),
@@ -35,7 +35,7 @@ ONLY_USERS = {
     "rich": {"console"},
     "click": {"cli", "cli.types", "cli.dryrun", "cli.apply", "cli.kernels"},
     "yaml": {"yamlfile"},
-    "PIL": {"decode", "encode", "api", "metadata", "modes", "frames", "deep"},
+    "PIL": {"decode", "encode", "api", "metadata", "modes", "frames", "deep", "exififd"},
     "tifffile": {"deep"},
     "imagecodecs": {"deep"},
 }

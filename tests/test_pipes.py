@@ -150,7 +150,7 @@ def test_stdin_to_a_file_and_to_a_folder(shell: Shell, image: Array) -> None:
 def test_with_warnings_stdout_still_decodes(shell: Shell, unbuffered: str) -> None:
     frames = [Image.fromarray(np.full((40, 40), value, np.uint8)) for value in (10, 200)]
     frames[0].save("two.gif", save_all=True, append_images=frames[1:])
-    done = shell("convtool apply two.gif -k identity -o - -v", unbuffered=unbuffered)
+    done = shell("convtool apply two.gif -k identity -f jpg -o - -v", unbuffered=unbuffered)
     assert done.codes == [0]
     assert "2 frames" in done.err
     assert decoded(done.out).shape[:2] == (40, 40)
