@@ -5,6 +5,8 @@ Pillow reads such files as 8 bits or not at all.
 
 from __future__ import annotations
 
+import contextlib
+import struct
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convtool.errors import InputError
-from convtool.metadata import is_sound_profile, rewritten
+from convtool.metadata import EXIF_ERRORS, is_sound_profile, rewritten
 from convtool.modes import turned
 from convtool.picture import Layout, Picture
 
@@ -151,10 +153,11 @@ def _metadata(file: IO[bytes]) -> dict[str, Any]:
     if x > 1 and y > 1:  # 1 stands for none
         kept["dpi"] = (float(x), float(y))
     found = Image.Exif()
-    file.seek(0)
-    found.load_from_fp(file)
-    if exif := rewritten(found):
-        kept["exif"] = exif
+    found.endian, found.bigtiff = page.parent.byteorder, page.parent.is_bigtiff
+    with contextlib.suppress(*EXIF_ERRORS, struct.error):  # without fields that cannot be read
+        found.load_from_fp(file, page.offset)
+        if exif := rewritten(found):
+            kept["exif"] = exif
     return kept
 
 

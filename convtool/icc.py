@@ -12,6 +12,7 @@ GREY_CURVES = (b"kTRC",)
 PARAMETERS = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}
 """Kinds of parametric curves and how many parameters they have."""
 MOST_TAGS = 1000
+SHORTEST = 12
 
 
 def tone_curve(profile: bytes, steps: int) -> NDArray[np.float64] | None:
@@ -39,7 +40,7 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
 
 
 def _curve(tag: bytes, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    kind = tag[:4]
+    kind = tag[:4] if len(tag) >= SHORTEST else b""
     if kind == b"curv":
         count = int.from_bytes(tag[8:12], "big")
         if count == 0:

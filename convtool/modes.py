@@ -25,6 +25,10 @@ UPRIGHT = {
 }
 """What sets a picture upright, by its EXIF orientation (TIFF 6.0, Orientation)."""
 
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
+"""Tags of a TIFF."""
+WHITE_IS_ZERO, UNSIGNED = 0, 1
+
 INTEGERS = "its 32-bit integers became float samples, exact up to 16,777,216"
 
 
@@ -85,9 +89,15 @@ def is_16bit_colour(image: Image.Image) -> bool:
     if image.mode in (*DEEP_GREY, "I", "F", "L", "1", "P"):
         return False
     tiles = getattr(image, "tile", [])
+    if image.format == "TIFF":
+        return any(bits > 8 for bits in _as_tuple(getattr(image, "tag_v2", {}).get(BITS, 8)))
     if image.format == "PPM":
         return any(isinstance(tile[3], tuple) and int(tile[3][-1]) > 255 for tile in tiles)
     return any(";16" in str(tile[3]) for tile in tiles)
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _samples(upright: Image.Image, image: Image.Image, notes: list[str]) -> tuple[NDArray[Any], bool]:
@@ -97,6 +107,8 @@ def _samples(upright: Image.Image, image: Image.Image, notes: list[str]) -> tupl
     samples = np.asarray(converted)
     if samples.dtype.byteorder not in "=|":
         samples = samples.astype(samples.dtype.newbyteorder("="))
+    if converted.mode in DEEP_GREY and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        samples = np.invert(samples)  # Pillow does so for 8 bits only
     if converted.mode == "I":
         samples = _integers(samples, image, notes)
     if converted.mode in DEEP_GREY and isinstance(key, int):  # Pillow knows no 16-bit grey with alpha
@@ -109,7 +121,7 @@ def _integers(samples: NDArray[Any], image: Image.Image, notes: list[str]) -> ND
     if image.format == "PPM":  # Pillow's name for 16-bit grey in this format
         return samples.astype(np.uint16)
     tags = getattr(image, "tag_v2", {})
-    if tags.get(258) in (32, (32,)) and tags.get(339, (1,)) in (1, (1,)):
+    if _as_tuple(tags.get(BITS)) == (32,) and _as_tuple(tags.get(SAMPLE_FORMAT, UNSIGNED)) == (UNSIGNED,):
         samples = samples.view(np.uint32)  # Pillow reads whole numbers without a sign as if they had one
     notes.append(INTEGERS)
     return samples.astype(np.float32)
