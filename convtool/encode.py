@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convtool.errors import InputError
-from convtool.exififd import add_directories, first_directory
 from convtool.formats import format_of, needs_deep, refusal
 from convtool.metadata import PREDICTOR, fitting
 from convtool.picture import Layout, Timing
@@ -56,7 +55,7 @@ def encode(
         from convtool.deep import write_tiff
 
         write_tiff([samples], layout.alpha, _is_packed(encoding), kept, file)
-        add_directories(file, kept.get("exif", b""))
+        _add_directories(file, kept.get("exif", b""))
         return
     if format_name == "png" and layout.channels > 1 and layout.dtype != "uint8":
         write_png16(samples, file, _level(encoding), kept)
@@ -68,7 +67,7 @@ def encode(
         file, None if named else PILLOW_NAMES[format_name], **_options(format_name, layout, encoding, kept)
     )
     if format_name == "tif":
-        add_directories(file, exif)
+        _add_directories(file, exif)
 
 
 def encode_frames(
@@ -94,7 +93,7 @@ def encode_frames(
         from convtool.deep import write_tiff
 
         write_tiff(frames, layouts[0].alpha, _is_packed(encoding), kept, file)
-        add_directories(file, kept.get("exif", b""))
+        _add_directories(file, kept.get("exif", b""))
         return
     exif = kept.get("exif", b"")
     options = _options(format_name, layouts[0], encoding, kept)
@@ -103,7 +102,7 @@ def encode_frames(
     first, *others = (_image(samples) for samples in frames)
     first.save(file, PILLOW_NAMES[format_name], save_all=True, append_images=others, **options)
     if format_name == "tif":
-        add_directories(file, exif)
+        _add_directories(file, exif)
 
 
 def frames_refusal(format_name: str, layouts: Sequence[Layout]) -> str | None:
@@ -121,6 +120,13 @@ def _png(samples: NDArray[Any], layout: Layout, encoding: Encoding, metadata: di
     buffer = io.BytesIO()
     encode(samples, layout, "png", encoding, metadata, buffer)
     return buffer.getvalue()
+
+
+def _add_directories(file: IO[bytes], exif: bytes) -> None:
+    if exif:
+        from convtool.exififd import add_directories
+
+        add_directories(file, exif)
 
 
 def _image(samples: NDArray[Any]) -> Image.Image:
@@ -147,6 +153,8 @@ def _options(format_name: str, layout: Layout, encoding: Encoding, kept: dict[st
     if format_name == "webp":
         return {"quality": encoding.quality, **kept}
     if format_name == "tif":
+        from convtool.exififd import first_directory
+
         exif = first_directory(kept.pop("exif", b""))
         if not _is_packed(encoding):
             return {"compression": None, "exif": exif, **kept}

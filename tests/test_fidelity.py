@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,7 +154,7 @@ def test_a_float_picture_stays_float_without_options(apply: Run) -> None:
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
 def test_every_orientation_gives_the_same_upright_picture(apply: Run, orientation: int, suffix: str) -> None:
     upright = data.astronaut()[:48, :64]
-    turn = {
+    turns: dict[int, Callable[[Array], Array]] = {
         1: lambda a: a,
         2: lambda a: a[:, ::-1],
         3: lambda a: a[::-1, ::-1],
@@ -161,12 +163,12 @@ def test_every_orientation_gives_the_same_upright_picture(apply: Run, orientatio
         6: lambda a: a.swapaxes(0, 1)[::-1],
         7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
         8: lambda a: a.swapaxes(0, 1)[:, ::-1],
-    }[orientation]
+    }
     exif = Image.Exif()
     exif[0x0112] = orientation
     exif[0x010F] = "Camera"
-    options = {"jpg": {"quality": 100, "subsampling": 0}, "webp": {"lossless": True}}.get(suffix, {})
-    saved(f"in.{suffix}", np.ascontiguousarray(turn(upright)), exif=exif, **options)
+    settings: dict[str, dict[str, Any]] = {"jpg": {"quality": 100, "subsampling": 0}, "webp": {"lossless": True}}
+    saved(f"in.{suffix}", np.ascontiguousarray(turns[orientation](upright)), exif=exif, **settings.get(suffix, {}))
     out = through(apply, f"in.{suffix}", "out.png")
     assert out.shape == upright.shape
     assert np.abs(out.astype(int) - upright).max() <= (24 if suffix == "jpg" else 0)

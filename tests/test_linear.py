@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -190,7 +191,7 @@ def test_the_curve_of_a_real_srgb_profile_is_srgb() -> None:
     assert np.abs(curve - linear(np.linspace(0, 1, 65536))).max() < 2e-5
 
 
-PARAMETRIC = {
+PARAMETRIC: dict[int, tuple[list[float], Callable[[Array], Array]]] = {
     0: ([2.0], lambda x: x**2),
     1: ([2.0, 0.9, 0.1], lambda x: (0.9 * x + 0.1) ** 2),
     3: ([2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045], linear),
@@ -214,6 +215,12 @@ def test_broken_curves_are_none(tag: bytes) -> None:
     curve = tone_curve(gamma_profile(tag), 256)
     assert curve is None or (tag.endswith(bytes(8)) and np.array_equal(curve, np.linspace(0, 1, 256)))
     assert tone_curve(b"", 256) is None
+
+
+def test_a_curve_without_entries_is_linear() -> None:
+    curve = tone_curve(gamma_profile(b"curv" + bytes(8)), 256)
+    assert curve is not None
+    assert np.array_equal(curve, np.linspace(0, 1, 256))
 
 
 def test_the_curve_goes_on_beyond_its_ends() -> None:
