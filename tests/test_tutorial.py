@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from convtool import apply, conv2d, load_kernel
-from convtool.engine.plan import METHODS
+from convtool.engine.choice import METHODS
 from tests import naive, record_torch
 
 Array = NDArray[Any]

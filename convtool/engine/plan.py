@@ -76,12 +76,17 @@ class Plan:
 
     def values(self, image: Rows, first: int, last: int) -> NDArray[np.float32]:
         """Scaled sums of output rows first..last, without bias: float32, an array of its own."""
-        return scaled(self._run(image, first, last, None), self.bank, self.exact)
+        return scaled(self._run(image, first, last, None), self.bank, self._rational)
 
     def write(self, image: Rows, first: int, last: int, out: NDArray[np.float32]) -> None:
         """Scaled sums of output rows first..last into ``out``, (last - first, W', output channels), any strides."""
         sums = self._run(image, first, last, out)
-        scale_into(out, sums, self.bank, self.exact)
+        scale_into(out, sums, self.bank, self._rational)
+
+    @property
+    def _rational(self) -> bool:
+        """Whether sums may be whole numbers: they are if the samples stay well below what their type allows."""
+        return self.bank.integers is not None and self.whole
 
     def _run(self, image: Rows, first: int, last: int, out: NDArray[Any] | None) -> NDArray[Any]:
         watched = image if self.whole else _Watched(image)
