@@ -150,9 +150,10 @@ class _Job:
     def fft(self) -> Choice | None:
         """Fourier transforms of tiles."""
         bank, geometry = self.bank, self.geometry
-        exact = bank.exact(self.peak, self.whole)
-        parts = fft.split(bank, self.peak) if exact else None
-        if exact and parts is None:
+        # Rounded even where the bound is too large: the samples may be smaller than their type allows.
+        rounded = bank.integers is not None and self.whole
+        parts = fft.split(bank, self.peak) if rounded else None
+        if rounded and parts is None:
             return None
         height, width, rows, columns = fft.Fft.layout(geometry)
         filters, depth = bank.weights.shape[:2]
