@@ -13,7 +13,6 @@ from convtool.engine.parallel import fill
 from convtool.engine.plan import make_plan
 from convtool.errors import UsageError
 from convtool.geometry import pair, resolve, standard_padding
-from convtool.kernel import EXACT_LIMIT
 
 __all__ = ["conv2d"]
 
@@ -80,8 +79,6 @@ def conv2d(
         chosen = slice(group * filters, (group + 1) * filters)
         rows = image[group * depth : (group + 1) * depth].transpose(1, 2, 0)
         bank = bank_from_array(weights[chosen])
-        if whole and bank.integers is not None and bank.bound(peak) >= EXACT_LIMIT:
-            peak = _largest(image)  # the samples may still be small enough for exact sums
         plan = make_plan(bank, geometry, border, depth, peak=peak, whole=whole, method=method)
         fill(plan, rows, out[chosen].transpose(1, 2, 0), biases[chosen] if biases[chosen].any() else None, workers)
     return out
@@ -97,11 +94,7 @@ def sample_bounds(image: NDArray[Any]) -> tuple[float, bool]:
     if image.dtype.itemsize <= 2:
         info = np.iinfo(image.dtype)
         return float(max(-info.min, info.max)), True
-    return _largest(image), True
-
-
-def _largest(image: NDArray[Any]) -> float:
-    return float(max(-int(image.min()), int(image.max())))
+    return float(max(-int(image.min()), int(image.max()))), True
 
 
 def _checked(

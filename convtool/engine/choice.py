@@ -101,7 +101,8 @@ class _Job:
         terms = separable_terms(self.bank)
         if (split := self.separable(terms)) is not None:
             found.append(split)
-        spectral = min(self.geometry.rows.span, self.geometry.columns.span) >= 7
+        # Transforms round more than the others, so few taps, however far apart, are not worth one.
+        spectral = kernel_rows * kernel_columns >= 49 and min(kernel_rows, kernel_columns) >= 3
         if spectral and (transform := self.fft()) is not None:
             found.append(transform)
         if kernel_rows * kernel_columns <= 4096 or not found:
@@ -157,9 +158,10 @@ class _Job:
         from convtool.engine import fft
 
         bank, geometry = self.bank, self.geometry
-        exact = bank.exact(self.peak, self.whole)
-        parts = fft.split(bank, self.peak) if exact else None
-        if exact and parts is None:
+        # Rounded even where the bound is too large: the samples may be smaller than their type allows.
+        rounded = bank.integers is not None and self.whole
+        parts = fft.split(bank, self.peak) if rounded else None
+        if rounded and parts is None:
             return None
         height, width, rows, columns = fft.Fft.layout(geometry)
         filters, depth = bank.weights.shape[:2]
