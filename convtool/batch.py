@@ -15,6 +15,7 @@ from convtool.atomic import replacing
 from convtool.decode import Limits, read_layout, read_picture
 from convtool.encode import Encoding, encode
 from convtool.errors import ConvtoolError, InputError, OutputError, UsageError
+from convtool.extent import Extent
 from convtool.filtering import MapPlan, filter_map, plan_map
 from convtool.formats import FORMATS, refusal
 from convtool.kernel import KernelSet
@@ -23,7 +24,6 @@ from convtool.naming import MapName, Naming, Source, Target, check_collisions
 from convtool.options import Range
 from convtool.picture import Layout, Picture
 from convtool.stdio import write_stdout
-from convtool.tone import Extent
 
 
 class Options(NamedTuple):
@@ -83,6 +83,9 @@ class Failed(NamedTuple):
     path: str
     reason: str
 
+
+THREADS_FROM = 4_000_000
+"""Samples of a picture from which its strips are shared out among threads."""
 
 Result = Written | Skipped | Failed
 
@@ -241,8 +244,16 @@ def _origin(source: Source, options: Options) -> Path | bytes:
     return options.stdin
 
 
+def _threads(plan: MapPlan) -> int:
+    """Threads for one map: all cores for a large picture, one where starting them would cost more."""
+    layout = plan.source
+    if layout.height * layout.width * layout.channels < THREADS_FROM:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _write(work: Work, plan: MapPlan, picture: Picture, options: Options) -> Written:
-    found = filter_map(plan, picture, extent=options.measure)
+    found = filter_map(plan, picture, extent=options.measure, threads=_threads(plan))
     difference = None
     if options.verify:
         from convtool.verify import largest_difference

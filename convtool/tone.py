@@ -13,12 +13,14 @@ keep y's units.
 from __future__ import annotations
 
 from fractions import Fraction
-from math import lcm
+from math import inf, lcm, prod
+from threading import Lock, local
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convtool.extent import Extent
 from convtool.options import Range
 
 Array = NDArray[Any]
@@ -27,28 +29,44 @@ FULL = {"uint8": Fraction(255), "uint16": Fraction(65535), "float32": Fraction(1
 MIDDLE = {"uint8": Fraction(128), "uint16": Fraction(32768), "float32": Fraction(1, 2)}
 
 
-class Extent(NamedTuple):
-    """Smallest and largest value of a map, both finite."""
+SHORT = 32_000
+"""Magnitude below which values are clipped as 16-bit integers."""
 
-    low: float
-    high: float
-    exact: tuple[Fraction, Fraction] | None = None
-    """The same without rounding, where that is known."""
 
-    @property
-    def ends(self) -> tuple[Fraction, Fraction]:
-        """Both as exactly as they are known."""
-        return self.exact or (Fraction(self.low), Fraction(self.high))
+class _Scratch(local):
+    """Arrays that a thread uses for one strip after the other; fresh ones would fault their pages in every time."""
+
+    short: NDArray[np.int16] = np.empty(0, dtype=np.int16)
+    mask: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...]) -> _Views:
+        """Views of the scratch memory in a shape."""
+        size = prod(shape)
+        if _scratch.short.size < size:
+            _scratch.short, _scratch.mask = np.empty(size, dtype=np.int16), np.empty(size, dtype=np.bool_)
+        return _Views(_scratch.short[:size].reshape(shape), _scratch.mask[:size].reshape(shape))
+
+
+class _Views(NamedTuple):
+    short: NDArray[np.int16]
+    mask: NDArray[np.bool_]
+
+
+_scratch = _Scratch()
 
 
 class Toner:
     """Turns strips of one map into samples of type ``dtype`` and counts what clipping lost.
+
+    Threads may share one.
 
     ``source`` names the input's sample type. ``extent`` is needed by stretch and symmetric only.
     """
 
     def __init__(self, policy: Range, source: str, dtype: str, extent: Extent | None = None) -> None:
         self.clipped = 0
+        self._lock = Lock()
         self._dtype = np.dtype(dtype)
         self._full = int(FULL[dtype]) if self._dtype.kind == "u" else 0
         self._abs = policy.how == "abs"
@@ -63,22 +81,37 @@ class Toner:
                 raise ValueError(f"{policy.how} needs the extent of the map")
             self._gain, self._shift = _fitted(policy, source, to_output, extent)
 
-    def values(self, y: NDArray[np.floating[Any]], out: Array) -> None:
-        """Write float values in the input's units to ``out``; ``y`` may be overwritten."""
+    def values(self, y: NDArray[np.floating[Any]], out: Array, bound: float = inf) -> None:
+        """Write float values in the input's units, of magnitudes up to ``bound``, to ``out``.
+
+        ``y`` may be overwritten.
+        """
+        reach = bound * abs(float(self._gain)) + abs(float(self._shift))
         plain = self._gain == 1 and self._full <= 255 and not self._fitted
         with np.errstate(over="ignore", invalid="ignore"):
             if plain:
                 t: Array = y + np.float32(self._shift) if self._shift else y
             else:
                 t = affine(y, self._gain, self._shift)
-            self._finish(t, out)
+            self._finish(t, out, -reach, reach)
 
-    def sums(self, sums: Array, scale: Fraction, bias: Fraction, *, exact: bool, bound: float, out: Array) -> None:
+    def sums(
+        self,
+        sums: Array,
+        scale: Fraction,
+        bias: Fraction,
+        *,
+        exact: bool,
+        bound: float,
+        out: Array,
+        reach: tuple[float, float] | None = None,
+    ) -> None:
         """Write ``sums * scale + bias`` to ``out``, rounding exact sums once; ``sums`` may be overwritten.
 
-        ``bound`` is the largest magnitude that the sums can have.
+        ``bound`` is the largest magnitude that the sums can have, ``reach`` the smallest and largest sum.
         """
         factor, offset = scale * self._gain, bias * self._gain + self._shift
+        low, high = sorted(end * float(factor) + float(offset) for end in reach or (-bound, bound))
         with np.errstate(over="ignore", invalid="ignore"):
             if sums.dtype.kind == "i" and factor == 1 and offset.denominator == 1 and self._full:
                 fits = bound + abs(offset) < np.iinfo(sums.dtype).max
@@ -95,7 +128,7 @@ class Toner:
                 t = sums.astype(np.float32, copy=False)
                 t = t * np.float32(factor) if factor != 1 else t
                 t = t + np.float32(offset) if offset else t
-            self._finish(t, out)
+            self._finish(t, out, low, high)
 
     def _single_is_exact(self, factor: Fraction, offset: Fraction, bound: float) -> bool:
         """Whether float32 cannot carry a value over a rounding boundary of the output.
@@ -112,22 +145,49 @@ class Toner:
         near = denominators * 2 * 3 * self._full * 2.0**-23 < 1
         return near and abs(offset) <= 2 * self._full and Fraction(float(np.float32(offset))) == offset
 
-    def _finish(self, t: Array, out: Array) -> None:
-        """Absolute value, rounding, clipping. No policy shifts an absolute value."""
+    def _finish(self, t: Array, out: Array, low: float = -inf, high: float = inf) -> None:
+        """Absolute value, rounding, clipping of values from ``low`` to ``high``. No policy shifts an absolute value."""
         if self._abs:
             t = np.abs(t, out=t if t.flags.writeable else None)
+            low, high = 0.0 if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high))
         if not self._full:
             np.copyto(out, t, casting="unsafe")
             return
         if t.dtype.kind == "f":
             t = np.rint(t, out=t if t.flags.writeable else None)
+        if low > -0.49 and high < self._full + 0.49:
+            np.copyto(out, t, casting="unsafe")
+        elif self._full <= 255 and low > -SHORT and high < SHORT:
+            self._clip_short(t, out)
+        else:
+            self._clip(t, out)
+
+    def _clip_short(self, t: Array, out: Array) -> None:
+        """Clip values that 16 bits hold, where passes cost least: below 0 or above the full scale is one question."""
+        scratch = _Scratch.of(t.shape)
+        if t.dtype != np.int16:
+            np.copyto(scratch.short, t, casting="unsafe")
+            t = scratch.short
+        beyond = np.greater(t.view(np.uint16), np.uint16(self._full), out=scratch.mask)
+        lost = int(np.count_nonzero(beyond))
+        if lost:
+            t = np.clip(t, 0, self._full, out=t if t.flags.writeable else None)
+            self._lose(lost)
+        np.copyto(out, t, casting="unsafe")
+
+    def _lose(self, count: int) -> None:
+        with self._lock:
+            self.clipped += count
+
+    def _clip(self, t: Array, out: Array) -> None:
+        """Clip values of any size, infinities and NaN among them."""
         low, high = t.min(initial=0), t.max(initial=0)
         if not (low >= 0 and high <= self._full):
             if not (np.isfinite(low) and np.isfinite(high)):
-                self.clipped += int(np.count_nonzero(np.isnan(t)))
+                self._lose(int(np.count_nonzero(np.isnan(t))))
                 t = np.nan_to_num(t, nan=0.0)
                 high = t.max(initial=0)
-            self.clipped += int(np.count_nonzero(t > self._full) + np.count_nonzero(t < 0))
+            self._lose(int(np.count_nonzero(t > self._full) + np.count_nonzero(t < 0)))
             # A narrow integer type cannot even hold a bound beyond its own range.
             t = t.clip(0, self._full) if high > self._full else t.clip(0, None)
         np.copyto(out, t, casting="unsafe")
