@@ -13,47 +13,21 @@ keep y's units.
 from __future__ import annotations
 
 from fractions import Fraction
-from math import inf, lcm, prod
-from threading import Lock, local
-from typing import Any, NamedTuple
+from math import inf, lcm
+from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convtool.extent import Extent
 from convtool.options import Range
+from convtool.rounding import Strip, store, strip_of
 
 Array = NDArray[Any]
 
 FULL = {"uint8": Fraction(255), "uint16": Fraction(65535), "float32": Fraction(1)}
 MIDDLE = {"uint8": Fraction(128), "uint16": Fraction(32768), "float32": Fraction(1, 2)}
-
-
-SHORT = 32_000
-"""Magnitude below which values are clipped as 16-bit integers."""
-
-
-class _Scratch(local):
-    """Arrays that a thread uses for one strip after the other; fresh ones would fault their pages in every time."""
-
-    short: NDArray[np.int16] = np.empty(0, dtype=np.int16)
-    mask: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
-
-    @classmethod
-    def of(cls, shape: tuple[int, ...]) -> _Views:
-        """Views of the scratch memory in a shape."""
-        size = prod(shape)
-        if _scratch.short.size < size:
-            _scratch.short, _scratch.mask = np.empty(size, dtype=np.int16), np.empty(size, dtype=np.bool_)
-        return _Views(_scratch.short[:size].reshape(shape), _scratch.mask[:size].reshape(shape))
-
-
-class _Views(NamedTuple):
-    short: NDArray[np.int16]
-    mask: NDArray[np.bool_]
-
-
-_scratch = _Scratch()
 
 
 class Toner:
@@ -89,11 +63,13 @@ class Toner:
         reach = bound * abs(float(self._gain)) + abs(float(self._shift))
         plain = self._gain == 1 and self._full <= 255 and not self._fitted
         with np.errstate(over="ignore", invalid="ignore"):
-            if plain:
-                t: Array = y + np.float32(self._shift) if self._shift else y
-            else:
-                t = affine(y, self._gain, self._shift)
-            self._finish(t, out, -reach, reach)
+            strip = strip_of(y)
+            t: Array = strip.flat
+            if not plain:
+                t = affine(t, self._gain, self._shift)
+            elif self._shift:
+                np.add(t, np.float32(self._shift), out=t)
+            self._finish(strip, t, out, -reach, reach)
 
     def sums(
         self,
@@ -113,22 +89,30 @@ class Toner:
         factor, offset = scale * self._gain, bias * self._gain + self._shift
         low, high = sorted(end * float(factor) + float(offset) for end in reach or (-bound, bound))
         with np.errstate(over="ignore", invalid="ignore"):
+            strip = strip_of(sums)
+            t: Array = strip.flat
             if sums.dtype.kind == "i" and factor == 1 and offset.denominator == 1 and self._full:
-                fits = bound + abs(offset) < np.iinfo(sums.dtype).max
-                t: Array = sums if fits else sums.astype(np.int64)
-                t = t + int(offset) if offset else t
+                if bound + abs(offset) >= np.iinfo(sums.dtype).max:
+                    t = t.astype(np.int64)
+                if offset:
+                    np.add(t, int(offset), out=t)
             elif exact and self._single_is_exact(factor, offset, bound):
-                t = sums.astype(np.float32, copy=False)
-                t = t * np.float32(factor.numerator) if factor.numerator != 1 else t
-                t = t / np.float32(factor.denominator) if factor.denominator != 1 else t
-                t = t + np.float32(offset) if offset else t
+                t = t.astype(np.float32, copy=False)
+                if factor.numerator != 1:
+                    np.multiply(t, np.float32(factor.numerator), out=t)
+                if factor.denominator != 1:
+                    np.divide(t, np.float32(factor.denominator), out=t)
+                if offset:
+                    np.add(t, np.float32(offset), out=t)
             elif exact or self._fitted:
-                t = affine(sums, factor, offset)
+                t = affine(t, factor, offset)
             else:
-                t = sums.astype(np.float32, copy=False)
-                t = t * np.float32(factor) if factor != 1 else t
-                t = t + np.float32(offset) if offset else t
-            self._finish(t, out, low, high)
+                t = t.astype(np.float32, copy=False)
+                if factor != 1:
+                    np.multiply(t, np.float32(factor), out=t)
+                if offset:
+                    np.add(t, np.float32(offset), out=t)
+            self._finish(strip, t, out, low, high)
 
     def _single_is_exact(self, factor: Fraction, offset: Fraction, bound: float) -> bool:
         """Whether float32 cannot carry a value over a rounding boundary of the output.
@@ -145,52 +129,17 @@ class Toner:
         near = denominators * 2 * 3 * self._full * 2.0**-23 < 1
         return near and abs(offset) <= 2 * self._full and Fraction(float(np.float32(offset))) == offset
 
-    def _finish(self, t: Array, out: Array, low: float = -inf, high: float = inf) -> None:
+    def _finish(self, strip: Strip, t: Array, out: Array, low: float, high: float) -> None:
         """Absolute value, rounding, clipping of values from ``low`` to ``high``. No policy shifts an absolute value."""
         if self._abs:
-            t = np.abs(t, out=t if t.flags.writeable else None)
+            np.abs(t, out=t)
             low, high = 0.0 if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high))
         if not self._full:
-            np.copyto(out, t, casting="unsafe")
+            np.copyto(out, strip.view(t), casting="unsafe")
             return
-        if t.dtype.kind == "f":
-            t = np.rint(t, out=t if t.flags.writeable else None)
-        if low > -0.49 and high < self._full + 0.49:
-            np.copyto(out, t, casting="unsafe")
-        elif self._full <= 255 and low > -SHORT and high < SHORT:
-            self._clip_short(t, out)
-        else:
-            self._clip(t, out)
-
-    def _clip_short(self, t: Array, out: Array) -> None:
-        """Clip values that 16 bits hold, where passes cost least: below 0 or above the full scale is one question."""
-        scratch = _Scratch.of(t.shape)
-        if t.dtype != np.int16:
-            np.copyto(scratch.short, t, casting="unsafe")
-            t = scratch.short
-        beyond = np.greater(t.view(np.uint16), np.uint16(self._full), out=scratch.mask)
-        lost = int(np.count_nonzero(beyond))
-        if lost:
-            t = np.clip(t, 0, self._full, out=t if t.flags.writeable else None)
-            self._lose(lost)
-        np.copyto(out, t, casting="unsafe")
-
-    def _lose(self, count: int) -> None:
+        lost = store(strip, t, out, self._full, low, high)
         with self._lock:
-            self.clipped += count
-
-    def _clip(self, t: Array, out: Array) -> None:
-        """Clip values of any size, infinities and NaN among them."""
-        low, high = t.min(initial=0), t.max(initial=0)
-        if not (low >= 0 and high <= self._full):
-            if not (np.isfinite(low) and np.isfinite(high)):
-                self._lose(int(np.count_nonzero(np.isnan(t))))
-                t = np.nan_to_num(t, nan=0.0)
-                high = t.max(initial=0)
-            self._lose(int(np.count_nonzero(t > self._full) + np.count_nonzero(t < 0)))
-            # A narrow integer type cannot even hold a bound beyond its own range.
-            t = t.clip(0, self._full) if high > self._full else t.clip(0, None)
-        np.copyto(out, t, casting="unsafe")
+            self.clipped += lost
 
 
 def affine(values: Array, factor: Fraction, offset: Fraction) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ FLOORS = (
     ("geometry", "border", "formulas"),
     ("options", "generators"),
     ("kernel", "yamlfile", "spec", "picture", "stdio"),
-    ("definitions", "arrays", "facts", "formats", "extent", "engine.bank", "engine.reference"),
+    ("definitions", "arrays", "facts", "formats", "extent", "rounding", "engine.bank", "engine.reference"),
     ("folders", "drawing", "naming", "making", "tone", "engine.*"),
     ("library", "engine", "maps", "console"),
     ("channels", "inputs", "decode", "encode"),
