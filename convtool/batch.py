@@ -9,22 +9,23 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from convtool.atomic import replacing
 from convtool.decode import Limits, read_layout, read_picture
-from convtool.encode import Encoding, encode, encode_frames, frames_refusal
+from convtool.encode import Encoding, frames_refusal
 from convtool.errors import ConvtoolError, InputError, OutputError, UsageError
+from convtool.extent import Extent
 from convtool.filtering import FeatureMap, MapPlan, filter_map, plan_map
 from convtool.formats import FORMATS, refusal
+from convtool.framing import chosen_frames, light_for, write_maps
 from convtool.kernel import KernelSet
-from convtool.light import SRGB, Light, light_of
+from convtool.light import SRGB, Light
 from convtool.maps import MapSpec, Settings, list_maps
 from convtool.naming import MapName, Naming, Source, Target, check_collisions
 from convtool.options import Range
 from convtool.picture import Layout, Picture
 from convtool.stdio import write_stdout
-from convtool.tone import Extent
 
 
 class Options(NamedTuple):
@@ -85,6 +86,9 @@ class Failed(NamedTuple):
     path: str
     reason: str
 
+
+THREADS_FROM = 4_000_000
+"""Samples of a picture from which its strips are shared out among threads."""
 
 Result = Written | Skipped | Failed
 
@@ -199,8 +203,8 @@ def run_job(job: Job, options: Options) -> Iterator[Result]:
         return
     try:
         picture = read_picture(_origin(job.source, options), _limits(job, options))
-        frames = _frames(picture, todo)
-        light = _light(picture, job.settings)
+        frames = chosen_frames(picture, {work.target.format for work in todo})
+        light = light_for(picture, job.settings)
         plans = plan_maps(todo, [frame.layout for frame in frames], job.settings, light)
     except ConvtoolError as error:
         yield Failed(job.source.path, str(error))
@@ -242,30 +246,6 @@ def plan_maps(
     return plans
 
 
-def _frames(picture: Picture, works: Sequence[Work]) -> tuple[Picture, ...]:
-    """The frames that are filtered; what becomes of the others, or of their timing, joins the notes."""
-    if not picture.more:
-        return (picture,)
-    formats = {work.target.format for work in works}
-    if formats != {"tif"} and len({frame.layout for frame in (picture, *picture.more)}) > 1:
-        picture.notes += (f"has {len(picture.more) + 1} pages that are not alike, and only the first is filtered; "
-                          "a tif file holds all of them",)  # fmt: skip
-        return (picture,)
-    if "tif" in formats and picture.timing.delays:
-        picture.notes += ("its frames became pages; tif files hold no timing",)
-    return (picture, *picture.more)
-
-
-def _light(picture: Picture, settings: Settings) -> Light:
-    """The curve of a picture that is filtered in linear light; what has to be said of it joins its notes."""
-    if not settings.linear:
-        return SRGB
-    notes: list[str] = []
-    light = light_of(picture.metadata.get("icc_profile"), notes)
-    picture.notes += tuple(notes)
-    return light
-
-
 def job_layout(job: Job, options: Options) -> Layout:
     """The layout of an input from its header; raises InputError."""
     return read_layout(_origin(job.source, options), _limits(job, options))
@@ -284,12 +264,20 @@ def _origin(source: Source, options: Options) -> Path | bytes:
     return options.stdin
 
 
+def _threads(plan: MapPlan) -> int:
+    """Threads for one map: all cores for a large picture, one where starting them would cost more."""
+    layout = plan.source
+    if layout.height * layout.width * layout.channels < THREADS_FROM:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _write(work: Work, plans: Sequence[MapPlan], frames: Sequence[Picture], options: Options) -> list[Written]:
     """Filter and write one map of all frames."""
     maps: list[FeatureMap] = []
     results = []
     for index, (plan, picture) in enumerate(zip(plans, frames, strict=True)):
-        found = filter_map(plan, picture, extent=options.measure)
+        found = filter_map(plan, picture, extent=options.measure, threads=_threads(plan))
         difference = None
         if options.verify:
             from convtool.verify import largest_difference
@@ -299,17 +287,8 @@ def _write(work: Work, plans: Sequence[MapPlan], frames: Sequence[Picture], opti
         notes = picture.notes if index == 0 else ()
         results.append(Written(work, plan, found.extent, found.clipped, difference, notes, index))
     if work.target.stdout:
-        write_stdout(lambda file: _encode(work, maps, frames[0], options.encoding, file))
+        write_stdout(lambda file: write_maps(maps, frames[0], work.target.format, options.encoding, file))
     else:
         with replacing(Path(work.target.path)) as file:
-            _encode(work, maps, frames[0], options.encoding, file)
+            write_maps(maps, frames[0], work.target.format, options.encoding, file)
     return results
-
-
-def _encode(work: Work, maps: Sequence[FeatureMap], picture: Picture, encoding: Encoding, file: IO[bytes]) -> None:
-    name = work.target.format
-    if len(maps) == 1:
-        encode(maps[0].samples, maps[0].plan.layout, name, encoding, picture.metadata, file)
-        return
-    layouts = [found.plan.layout for found in maps]
-    encode_frames([m.samples for m in maps], layouts, picture.timing, name, encoding, picture.metadata, file)

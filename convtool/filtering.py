@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite
+from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,14 +19,16 @@ from numpy.typing import NDArray
 from convtool.border import Border
 from convtool.channels import Selection, anchor_rows, select
 from convtool.engine.bank import bank_of
+from convtool.engine.parallel import over_strips
 from convtool.engine.plan import Plan, make_plan
 from convtool.errors import GeometryError
+from convtool.extent import NOTHING, Extent, Meter
 from convtool.geometry import Geometry, resolve
 from convtool.kernel import Kernel
 from convtool.light import SRGB, Light
 from convtool.maps import MapSpec, Settings
 from convtool.picture import Layout, Picture
-from convtool.tone import FULL, Extent, Toner, tone_alpha
+from convtool.tone import FULL, Toner, tone_alpha
 
 if TYPE_CHECKING:
     from convtool.opacity import WeightedSum
@@ -141,9 +144,13 @@ def _plan_member(kernel: Kernel, layout: Layout, settings: Settings, light: Ligh
     return Member(kernel, selection, geometry, border, plan)
 
 
-def filter_map(plan: MapPlan, picture: Picture, *, extent: bool = False) -> FeatureMap:
-    """Compute one map of a picture. ``extent`` asks for the smallest and largest value even if no policy needs them."""
-    run = _Run(plan, picture)
+def filter_map(plan: MapPlan, picture: Picture, *, extent: bool = False, threads: int = 1) -> FeatureMap:
+    """Compute one map of a picture.
+
+    ``extent`` asks for the smallest and largest value even if no policy needs them; ``threads`` share its strips
+    and change no byte.
+    """
+    run = _Run(plan, picture, threads)
     policy = plan.spec.range
     found: Extent | None = None
     layout = plan.layout
@@ -161,8 +168,9 @@ def filter_map(plan: MapPlan, picture: Picture, *, extent: bool = False) -> Feat
 class _Run:
     """One plan on one picture."""
 
-    def __init__(self, plan: MapPlan, picture: Picture) -> None:
+    def __init__(self, plan: MapPlan, picture: Picture, threads: int) -> None:
         self.plan = plan
+        self.threads = threads
         self.picture = picture
         kind = plan.members[0].selection.alpha
         if kind == "weighted" and bool((picture.opacity == float(FULL[plan.source.dtype])).all()):
@@ -172,20 +180,25 @@ class _Run:
 
     def measure(self) -> Extent:
         """Smallest and largest value of the map's visible colours."""
-        meter = _Meter()
-        for first, last in self.plan.strips():
+        meter = Meter()
+
+        def strip(first: int, last: int) -> None:
             if self._plain:
                 meter.add(self._colour(self._sums(first, last)), None)
             else:
                 y, alpha = self.values(first, last)
                 meter.add(self._colour(y), alpha if self.weighted else None)
+
+        over_strips(self.plan.strips(), strip, self.threads)
         return self._in_units(meter.extent)
 
     def write(self, toner: Toner, samples: Array, measure: bool) -> Extent:
         """Fill the map's samples strip by strip."""
-        meter = _Meter()
+        meter = Meter()
         colours = self.plan.layout.colours + (self.kind == "channel")
-        for first, last in self.plan.strips():
+        bound = self._bound()
+
+        def strip(first: int, last: int) -> None:
             out = samples[first:last, :, :colours]
             if self._plain:
                 self._write_sums(toner, out, first, last, meter if measure else None)
@@ -193,14 +206,32 @@ class _Run:
                 y, alpha = self.values(first, last)
                 if measure:
                     meter.add(self._colour(y), alpha if self.weighted else None)
-                toner.values(y, out)
+                toner.values(y, out, bound)
                 if alpha is not None and self.weighted:
                     tone_alpha(alpha, self.plan.source.dtype, self.plan.layout.dtype, samples[first:last, :, -1:])
             if self.kind == "anchor":
                 planes = [anchor_rows(self.picture.opacity, m.geometry, first, last) for m in self.plan.members]
                 opacity = np.minimum.reduce(planes)
                 tone_alpha(opacity, self.plan.source.dtype, self.plan.layout.dtype, samples[first:last, :, -1:])
+
+        over_strips(self.plan.strips(), strip, self.threads)
         return self._in_units(meter.extent)
+
+    def _bound(self) -> float:
+        """Largest magnitude that merged values can have, if it is known beforehand."""
+        if self.weighted or self.plan.source.dtype == "float32":
+            return inf
+        bounds = [m.plan.bound * float(abs(m.plan.bank.scales[0])) + abs(m.kernel.bias) for m in self.plan.members]
+        return sum(bounds)  # more than any merging makes of them
+
+    @cached_property
+    def _reach(self) -> tuple[float, float] | None:
+        """Smallest and largest sum of the one member, from the samples that its picture can have."""
+        member, dtype = self.plan.members[0], self.plan.source.dtype
+        if dtype == "float32":
+            return None
+        outside = member.border.value
+        return member.plan.bank.reach(min(0.0, outside), max(float(FULL[dtype]), outside))
 
     @property
     def _plain(self) -> bool:
@@ -218,13 +249,15 @@ class _Run:
         member = self.plan.members[0]
         return member.plan.sums(member.selection.rows(self.picture.samples), first, last)
 
-    def _write_sums(self, toner: Toner, out: Array, first: int, last: int, meter: _Meter | None) -> None:
+    def _write_sums(self, toner: Toner, out: Array, first: int, last: int, meter: Meter | None) -> None:
         """The short way: sums go to samples without becoming float values in between."""
         member, sums = self.plan.members[0], self._sums(first, last)
         if meter is not None:
             meter.add(self._colour(sums), None)
         scale = member.plan.bank.scales[0]
-        toner.sums(sums, scale, _bias(member), exact=member.plan.exact, bound=member.plan.bound, out=out)
+        toner.sums(
+            sums, scale, _bias(member), exact=member.plan.exact, bound=member.plan.bound, out=out, reach=self._reach
+        )
 
     def values(self, first: int, last: int) -> tuple[NDArray[np.float32], Array | None]:
         """Values of output rows in sample units, merged, and their alpha if colours are weighted by it."""
@@ -248,36 +281,6 @@ class _Run:
 def _bias(member: Member) -> Fraction:
     """A kernel's bias as it was written: 0.1 is a tenth."""
     return Fraction(repr(member.kernel.bias))
-
-
-NOTHING = Extent(0.0, 0.0)
-"""The extent of a map without a visible pixel or a finite value."""
-
-
-class _Meter:
-    """Running extent of visible values; infinities and NaN have no place in it."""
-
-    def __init__(self) -> None:
-        self.low, self.high = np.inf, -np.inf
-
-    def add(self, y: Array, alpha: Array | None) -> None:
-        """Take in values (rows, W, C); pixels with alpha 0 are invisible and do not count."""
-        if alpha is not None:
-            y = y[alpha[..., 0] > 0]
-        if not y.size:
-            return
-        low, high = float(y.min()), float(y.max())
-        if not (isfinite(low) and isfinite(high)):
-            y = y[np.isfinite(y)]
-            if not y.size:
-                return
-            low, high = float(y.min()), float(y.max())
-        self.low, self.high = min(self.low, low), max(self.high, high)
-
-    @property
-    def extent(self) -> Extent:
-        """What was seen, NOTHING if there was nothing to see."""
-        return Extent(self.low, self.high) if self.low <= self.high else NOTHING
 
 
 def merge(maps: Sequence[NDArray[np.float32]], how: str | None) -> NDArray[np.float32]:

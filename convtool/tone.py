@@ -13,14 +13,17 @@ keep y's units.
 from __future__ import annotations
 
 from fractions import Fraction
-from math import lcm
-from typing import Any, NamedTuple
+from math import inf, lcm
+from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convtool.extent import Extent
 from convtool.light import Light
 from convtool.options import Range
+from convtool.rounding import Strip, store, strip_of
 
 Array = NDArray[Any]
 
@@ -28,22 +31,10 @@ FULL = {"uint8": Fraction(255), "uint16": Fraction(65535), "float32": Fraction(1
 MIDDLE = {"uint8": Fraction(128), "uint16": Fraction(32768), "float32": Fraction(1, 2)}
 
 
-class Extent(NamedTuple):
-    """Smallest and largest value of a map, both finite."""
-
-    low: float
-    high: float
-    exact: tuple[Fraction, Fraction] | None = None
-    """The same without rounding, where that is known."""
-
-    @property
-    def ends(self) -> tuple[Fraction, Fraction]:
-        """Both as exactly as they are known."""
-        return self.exact or (Fraction(self.low), Fraction(self.high))
-
-
 class Toner:
     """Turns strips of one map into samples of type ``dtype`` and counts what clipping lost.
+
+    Threads may share one.
 
     ``source`` names the input's sample type. ``extent`` is needed by stretch and symmetric only. The first ``lit``
     channels of a map in linear light are coded again by the curve of ``light``.
@@ -62,6 +53,7 @@ class Toner:
         self._light, self._lit = light, lit
         self._coded_full = int(FULL[dtype if np.dtype(dtype).kind == "u" else source])
         self.clipped = 0
+        self._lock = Lock()
         self._dtype = np.dtype(dtype)
         self._full = int(FULL[dtype]) if self._dtype.kind == "u" else 0
         self._abs = policy.how == "abs"
@@ -76,39 +68,64 @@ class Toner:
                 raise ValueError(f"{policy.how} needs the extent of the map")
             self._gain, self._shift = _fitted(policy, source, to_output, extent)
 
-    def values(self, y: NDArray[np.floating[Any]], out: Array) -> None:
-        """Write float values in the input's units to ``out``; ``y`` may be overwritten."""
+    def values(self, y: NDArray[np.floating[Any]], out: Array, bound: float = inf) -> None:
+        """Write float values in the input's units, of magnitudes up to ``bound``, to ``out``.
+
+        ``y`` may be overwritten.
+        """
+        reach = bound * abs(float(self._gain)) + abs(float(self._shift))
         plain = self._gain == 1 and self._full <= 255 and not self._fitted
         with np.errstate(over="ignore", invalid="ignore"):
-            if plain:
-                t: Array = y + np.float32(self._shift) if self._shift else y
-            else:
-                t = affine(y, self._gain, self._shift)
-            self._finish(t, out)
+            strip = strip_of(y)
+            t: Array = strip.flat
+            if not plain:
+                t = affine(t, self._gain, self._shift)
+            elif self._shift:
+                np.add(t, np.float32(self._shift), out=t)
+            self._finish(strip, t, out, -reach, reach)
 
-    def sums(self, sums: Array, scale: Fraction, bias: Fraction, *, exact: bool, bound: float, out: Array) -> None:
+    def sums(
+        self,
+        sums: Array,
+        scale: Fraction,
+        bias: Fraction,
+        *,
+        exact: bool,
+        bound: float,
+        out: Array,
+        reach: tuple[float, float] | None = None,
+    ) -> None:
         """Write ``sums * scale + bias`` to ``out``, rounding exact sums once; ``sums`` may be overwritten.
 
-        ``bound`` is the largest magnitude that the sums can have.
+        ``bound`` is the largest magnitude that the sums can have, ``reach`` the smallest and largest sum.
         """
         factor, offset = scale * self._gain, bias * self._gain + self._shift
+        low, high = sorted(end * float(factor) + float(offset) for end in reach or (-bound, bound))
         with np.errstate(over="ignore", invalid="ignore"):
+            strip = strip_of(sums)
+            t: Array = strip.flat
             if sums.dtype.kind == "i" and factor == 1 and offset.denominator == 1 and self._full:
-                fits = bound + abs(offset) < np.iinfo(sums.dtype).max
-                t: Array = sums if fits else sums.astype(np.int64)
-                t = t + int(offset) if offset else t
+                if bound + abs(offset) >= np.iinfo(sums.dtype).max:
+                    t = t.astype(np.int64)
+                if offset:
+                    np.add(t, int(offset), out=t)
             elif exact and self._single_is_exact(factor, offset, bound):
-                t = sums.astype(np.float32, copy=False)
-                t = t * np.float32(factor.numerator) if factor.numerator != 1 else t
-                t = t / np.float32(factor.denominator) if factor.denominator != 1 else t
-                t = t + np.float32(offset) if offset else t
+                t = t.astype(np.float32, copy=False)
+                if factor.numerator != 1:
+                    np.multiply(t, np.float32(factor.numerator), out=t)
+                if factor.denominator != 1:
+                    np.divide(t, np.float32(factor.denominator), out=t)
+                if offset:
+                    np.add(t, np.float32(offset), out=t)
             elif exact or self._fitted:
-                t = affine(sums, factor, offset)
+                t = affine(t, factor, offset)
             else:
-                t = sums.astype(np.float32, copy=False)
-                t = t * np.float32(factor) if factor != 1 else t
-                t = t + np.float32(offset) if offset else t
-            self._finish(t, out)
+                t = t.astype(np.float32, copy=False)
+                if factor != 1:
+                    np.multiply(t, np.float32(factor), out=t)
+                if offset:
+                    np.add(t, np.float32(offset), out=t)
+            self._finish(strip, t, out, low, high)
 
     def _single_is_exact(self, factor: Fraction, offset: Fraction, bound: float) -> bool:
         """Whether float32 cannot carry a value over a rounding boundary of the output.
@@ -125,28 +142,22 @@ class Toner:
         near = denominators * 2 * 3 * self._full * 2.0**-23 < 1
         return near and abs(offset) <= 2 * self._full and Fraction(float(np.float32(offset))) == offset
 
-    def _finish(self, t: Array, out: Array) -> None:
-        """Absolute value, rounding, clipping. No policy shifts an absolute value."""
+    def _finish(self, strip: Strip, t: Array, out: Array, low: float, high: float) -> None:
+        """Absolute value, rounding, clipping of values from ``low`` to ``high``. No policy shifts an absolute value."""
         if self._abs:
-            t = np.abs(t, out=t if t.flags.writeable else None)
+            np.abs(t, out=t)
+            low, high = 0.0 if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high))
         if self._light is not None and self._lit:
-            coded = self._light.encoded(t[..., : self._lit], self._coded_full)
-            t = np.concatenate((coded, t[..., self._lit :]), axis=-1)
+            y = strip.view(t)
+            coded = self._light.encoded(y[..., : self._lit], self._coded_full)
+            strip = strip_of(np.concatenate((coded, y[..., self._lit :]), axis=-1))
+            t, low, high = strip.flat, -inf, inf
         if not self._full:
-            np.copyto(out, t, casting="unsafe")
+            np.copyto(out, strip.view(t), casting="unsafe")
             return
-        if t.dtype.kind == "f":
-            t = np.rint(t, out=t if t.flags.writeable else None)
-        low, high = t.min(initial=0), t.max(initial=0)
-        if not (low >= 0 and high <= self._full):
-            if not (np.isfinite(low) and np.isfinite(high)):
-                self.clipped += int(np.count_nonzero(np.isnan(t)))
-                t = np.nan_to_num(t, nan=0.0)
-                high = t.max(initial=0)
-            self.clipped += int(np.count_nonzero(t > self._full) + np.count_nonzero(t < 0))
-            # A narrow integer type cannot even hold a bound beyond its own range.
-            t = t.clip(0, self._full) if high > self._full else t.clip(0, None)
-        np.copyto(out, t, casting="unsafe")
+        lost = store(strip, t, out, self._full, low, high)
+        with self._lock:
+            self.clipped += lost
 
 
 def affine(values: Array, factor: Fraction, offset: Fraction) -> NDArray[np.float64]:

@@ -170,3 +170,18 @@ def test_huge_kernels_are_planned_quickly_and_right() -> None:
     for i, j in ((0, 0), (89, 79), (40, 3)):
         expected = (padded[i : i + 201, j : j + 301] * w[0, 0]).sum()
         assert abs(found[0, i, j] - expected) <= tolerance("fft", w, 255)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_samples_smaller_than_their_type_allows_keep_sums_exact(method: str) -> None:
+    rng = np.random.default_rng(19)
+    w = rng.integers(-9000, 9000, (7, 7))
+    x = rng.integers(0, 2**24 // int(np.abs(w).sum()), (30, 40)).astype(np.uint8)
+    assert np.abs(w).sum() * 255 > 2**24
+    np.testing.assert_array_equal(conv2d(x[None], w[None, None].astype(float), method=method)[0], valid_sums(x, w, 1))
+
+
+def test_weights_of_zero_on_samples_of_any_size() -> None:
+    x = np.full((1, 5, 5), 65535, dtype=np.uint16)
+    y = conv2d(x, np.zeros((1, 1, 3, 3)), padding=2, padding_mode="constant", constant_value=65535.0)
+    assert not y.any()

@@ -15,7 +15,7 @@ from scipy import ndimage
 from convtool import apply, conv2d
 from convtool.border import MODES, Border
 from convtool.engine import reference
-from convtool.engine.plan import METHODS
+from convtool.engine.choice import METHODS
 from convtool.errors import GeometryError, UsageError
 from convtool.geometry import Axis, pair, resolve, standard_padding
 from tests import naive

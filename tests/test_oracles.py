@@ -15,7 +15,7 @@ from skimage import data
 
 from convtool import apply, conv2d, load_kernel
 from convtool.border import MODES
-from convtool.engine.plan import METHODS
+from convtool.engine.choice import METHODS
 from convtool.kernel import Kernel
 from tests import naive
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from convtool import conv2d
 from convtool.border import MODES, Border
 from convtool.engine import reference
-from convtool.engine.plan import METHODS
+from convtool.engine.choice import METHODS
 from convtool.errors import GeometryError
 from convtool.geometry import resolve
 from convtool.kernel import factor

@@ -17,7 +17,7 @@ from scipy import ndimage
 from convtool import apply, conv2d
 from convtool.border import MODES, Border
 from convtool.engine import reference
-from convtool.engine.plan import METHODS
+from convtool.engine.choice import METHODS
 from convtool.geometry import resolve
 from convtool.kernel import Kernel, KernelSet, turn
 from convtool.library import Library

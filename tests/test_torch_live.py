@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from convtool import conv2d
-from convtool.engine.plan import METHODS
+from convtool.engine.choice import METHODS
 from tests import naive, record_torch
 from tests.test_tutorial import RECORD, TEACHING_INPUT, TEACHING_OUTPUT, teaching_layer
 

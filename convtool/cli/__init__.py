@@ -79,6 +79,8 @@ def cli(context: click.Context) -> int | None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    # Products are small and strips are what threads share out; said before NumPy loads, it needs no looking after.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     fill_descriptors()
     _catch_signals()
     if isinstance(sys.stdout, io.TextIOWrapper):

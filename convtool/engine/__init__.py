@@ -54,7 +54,7 @@ def conv2d(
     GeometryError (a ValueError) where the window does not fit the padded image.
     """
     image, weights, biases = _checked(x, weight, bias, groups)
-    border = Border(padding_mode, float(constant_value) if padding_mode == "constant" else 0.0)
+    border = Border(padding_mode, _number(constant_value, "constant_value") if padding_mode == "constant" else 0.0)
     geometry = resolve(
         (image.shape[1], image.shape[2]),
         (weights.shape[2], weights.shape[3]),
@@ -62,11 +62,12 @@ def conv2d(
         padding=standard_padding(padding),
         dilation=pair(dilation, "dilation", 1),
     )
-    if threads < 1:
-        raise UsageError(f"threads is {threads}; it takes whole numbers from 1 up")
+    workers, _ = pair((threads, threads), "threads", 1)
     shape = (len(weights), *geometry.out)
     if out is None:
         out = np.empty(shape, dtype=np.float32)
+    elif not isinstance(out, np.ndarray):
+        raise UsageError(f"out is a {type(out).__name__}; it has to be a float32 array {shape}")
     elif out.shape != shape or out.dtype != np.float32:
         raise UsageError(f"out is {out.dtype} {out.shape}; it has to be float32 {shape}")
     elif np.may_share_memory(out, image):
@@ -79,7 +80,7 @@ def conv2d(
         rows = image[group * depth : (group + 1) * depth].transpose(1, 2, 0)
         bank = bank_from_array(weights[chosen])
         plan = make_plan(bank, geometry, border, depth, peak=peak, whole=whole, method=method)
-        fill(plan, rows, out[chosen].transpose(1, 2, 0), biases[chosen] if biases[chosen].any() else None, threads)
+        fill(plan, rows, out[chosen].transpose(1, 2, 0), biases[chosen] if biases[chosen].any() else None, workers)
     return out
 
 
@@ -117,8 +118,16 @@ def _checked(
         raise UsageError(
             f"weight spans {weights.shape[1]} channels in {groups} group(s); x has {image.shape[0]} channels"
         )
-    biases = np.zeros(len(weights)) if bias is None else np.asarray(bias, dtype=np.float64)
+    biases = np.zeros(len(weights)) if bias is None else np.asarray(bias)
+    if biases.dtype.kind not in "biuf":
+        raise UsageError(f"bias has dtype {biases.dtype}; it takes real numbers")
     if biases.shape != (len(weights),):
         raise UsageError(f"bias has shape {biases.shape}; it has to be ({len(weights)},), one number a filter")
     image = image.astype(np.uint8) if image.dtype.kind == "b" else image
-    return image, weights.astype(np.float64), biases
+    return image, weights.astype(np.float64), biases.astype(np.float64)
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, (int, float, np.integer, np.floating)):
+        return float(value)
+    raise UsageError(f"{name} is {value!r}; it takes a number")

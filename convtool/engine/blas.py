@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ _limit: Any = None
 def one_thread() -> Iterator[None]:
     """Hold NumPy's BLAS at one thread; the last to leave restores what it was. May be nested and shared."""
     global _holders, _limit
+    if os.environ.get("OPENBLAS_NUM_THREADS") == "1":  # as the command line starts: nothing to hold
+        yield
+        return
     with _lock:
         _holders += 1
         if _holders == 1:

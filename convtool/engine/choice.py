@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from convtool.engine import fft, separable
 from convtool.engine.bank import Bank
 from convtool.engine.costs import COSTS
-from convtool.engine.gemm import PIECE, Gemm
-from convtool.engine.separable import BAND_ROWS, Separable
 from convtool.engine.taps import Taps, choose_dtype
 from convtool.geometry import Geometry
+
+# Methods are imported when they are first thought of: a run with a small integer kernel starts without them.
+if TYPE_CHECKING:
+    from convtool.engine.separable import Term
 
 METHODS = ("auto", "taps", "separable", "gemm", "fft")
 
@@ -42,8 +42,7 @@ MOST_SPECTRA = 64 << 20
 """Bytes of kernel spectra up to which ``fft`` is considered."""
 
 
-@dataclass(frozen=True, eq=False)
-class Choice:
+class Choice(NamedTuple):
     """One way to do a sum: ``cost`` in nanoseconds for one sample of the output."""
 
     method: str
@@ -68,8 +67,10 @@ def candidates(bank: Bank, geometry: Geometry, channels: int, *, peak: float, wh
     return job.all()
 
 
-def separable_terms(bank: Bank) -> tuple[separable.Term, ...]:
+def separable_terms(bank: Bank) -> tuple[Term, ...]:
     """The kernel split into few terms of rank 1."""
+    from convtool.engine import separable
+
     return separable.split(bank, MOST_TERMS)
 
 
@@ -100,7 +101,8 @@ class _Job:
         terms = separable_terms(self.bank)
         if (split := self.separable(terms)) is not None:
             found.append(split)
-        spectral = min(self.geometry.rows.span, self.geometry.columns.span) >= 7
+        # Transforms round more than the others, so few taps, however far apart, are not worth one.
+        spectral = kernel_rows * kernel_columns >= 49 and min(kernel_rows, kernel_columns) >= 3
         if spectral and (transform := self.fft()) is not None:
             found.append(transform)
         if kernel_rows * kernel_columns <= 4096 or not found:
@@ -119,8 +121,10 @@ class _Job:
         why = f"taps {dtype.name}: {len(runner.programs[0].steps)} passes a strip"
         return Choice("taps", dtype, cost, strip, why, lambda: runner)
 
-    def separable(self, terms: tuple[separable.Term, ...]) -> Choice | None:
+    def separable(self, terms: tuple[Term, ...]) -> Choice | None:
         """A column and a row of products."""
+        from convtool.engine.separable import BAND_ROWS, Separable
+
         if not terms:
             return None
         runner = Separable(self.geometry, self.channels, terms)
@@ -135,6 +139,8 @@ class _Job:
 
     def gemm(self) -> Choice:
         """Overlapping matrix products."""
+        from convtool.engine.gemm import PIECE, Gemm
+
         runner = Gemm(self.bank, self.geometry, self.channels, self.strip_dtype)
         axis = self.geometry.rows
         dense = axis.stride / runner.unit * runner.pitch / runner.panel  # samples of Q for one of the output
@@ -149,10 +155,13 @@ class _Job:
 
     def fft(self) -> Choice | None:
         """Fourier transforms of tiles."""
+        from convtool.engine import fft
+
         bank, geometry = self.bank, self.geometry
-        exact = bank.exact(self.peak, self.whole)
-        parts = fft.split(bank, self.peak) if exact else None
-        if exact and parts is None:
+        # Rounded even where the bound is too large: the samples may be smaller than their type allows.
+        rounded = bank.integers is not None and self.whole
+        parts = fft.split(bank, self.peak) if rounded else None
+        if rounded and parts is None:
             return None
         height, width, rows, columns = fft.Fft.layout(geometry)
         filters, depth = bank.weights.shape[:2]

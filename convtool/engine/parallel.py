@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -32,6 +31,8 @@ def over_strips(strips: Iterable[tuple[int, int]], work: Callable[[int, int], No
             run(rows)
             return
         cuts = [len(rows) * at // threads for at in range(threads + 1)]
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(run, [rows[start:stop] for start, stop in pairwise(cuts)]))
 

@@ -76,12 +76,12 @@ class Plan:
 
     def values(self, image: Rows, first: int, last: int) -> NDArray[np.float32]:
         """Scaled sums of output rows first..last, without bias: float32, an array of its own."""
-        return scaled(self._run(image, first, last, None), self.bank, self.exact)
+        return scaled(self._run(image, first, last, None), self.bank, self._once)
 
     def write(self, image: Rows, first: int, last: int, out: NDArray[np.float32]) -> None:
         """Scaled sums of output rows first..last into ``out``, (last - first, W', output channels), any strides."""
         sums = self._run(image, first, last, out)
-        scale_into(out, sums, self.bank, self.exact)
+        scale_into(out, sums, self.bank, self._once)
 
     def _run(self, image: Rows, first: int, last: int, out: NDArray[Any] | None) -> NDArray[Any]:
         watched = image if self.whole else _Watched(image)
@@ -94,6 +94,12 @@ class Plan:
 
     def _held(self) -> AbstractContextManager[None]:
         return blas.one_thread() if self.method in ("gemm", "separable") else nullcontext()
+
+    @property
+    def _once(self) -> bool:
+        """Whether sums are whole numbers, to be rounded once: also those that only samples smaller than their type
+        allows keep exact."""
+        return self.whole and self.bank.integers is not None
 
     @cached_property
     def _careful(self) -> Taps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 Source = tuple[int, int, int]
 """A plane and the shift (rows, columns) at which it is read."""
@@ -13,8 +14,7 @@ ROUNDING = 2.0**-24
 """Relative rounding error of one float32 operation."""
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """``target[t] = left[t + left shift] (add|subtract) right[t + right shift]``, or ``left * weight``."""
 
     verb: str

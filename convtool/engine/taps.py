@@ -34,7 +34,7 @@ contract by the rounding of the weights."""
 def choose_dtype(bank: Bank, peak: float, whole: bool) -> np.dtype[Any]:
     """The narrowest sample type that cannot overflow: samples up to ``peak``, ``whole`` if they are integers."""
     if bank.integers is not None and whole:
-        bound = bank.bound(max(peak, 1.0))
+        bound = max(bank.bound(max(peak, 1.0)), peak)  # of the samples, too, should all weights be zero
         if bound < 2**15:
             return np.dtype(np.int16)
         if bound < 2**31:
