@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import threading
 import warnings
@@ -23,13 +24,13 @@ DECODER_ERRORS = (
     OSError,
     ValueError,
     TypeError,
-    NotImplementedError,
     EOFError,
     SyntaxError,
     KeyError,
     IndexError,
     AttributeError,
-    OverflowError,
+    ArithmeticError,
+    RuntimeError,
     MemoryError,
     AssertionError,
     struct.error,
@@ -37,6 +38,9 @@ DECODER_ERRORS = (
     Image.DecompressionBombError,
 )
 """What the decoders are known to raise for broken files: not one family."""
+
+# What Pillow logs comes as an exception or a warning, too.
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 EXIF_WARNINGS = ("EXIF", "Truncated File Read", "Tag data larger", "Tag offset")
 """What Pillow's warnings say when fields are passed over."""

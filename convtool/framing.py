@@ -13,12 +13,15 @@ from convtool.picture import Picture
 
 
 def chosen_frames(picture: Picture, formats: set[str]) -> tuple[Picture, ...]:
-    """The frames that are filtered for outputs of some formats; what becomes of the others, or of their timing, joins the notes."""
+    """The frames that are filtered for outputs of some formats.
+
+    What becomes of the others, or of their timing, joins the notes.
+    """
     if not picture.more:
         return (picture,)
     if formats != {"tif"} and len({frame.layout for frame in (picture, *picture.more)}) > 1:
-        picture.notes += (f"has {len(picture.more) + 1} pages that are not alike, and only the first is filtered; "
-                          "a tif file holds all of them",)  # fmt: skip
+        what = f"has {len(picture.more) + 1} pages that are not alike, and only the first is filtered"
+        picture.notes += (f"{what}; a tif file holds all of them",)
         return (picture,)
     if "tif" in formats and picture.timing.delays:
         picture.notes += ("its frames became pages; tif files hold no timing",)
