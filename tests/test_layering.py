@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
 
 # From the bottom up: a module may import only modules that stand on a lower floor than its own.
 FLOORS = (
-    ("errors", "png16", "atomic"),
-    ("geometry", "border", "formulas"),
-    ("options", "generators"),
+    ("errors", "png_filters", "deflate", "atomic"),
+    ("geometry", "border", "formulas", "png_strips"),
+    ("options", "generators", "png"),
     ("kernel", "yamlfile", "spec", "picture", "stdio"),
     ("definitions", "arrays", "facts", "formats", "tone", "engine.bank", "engine.reference"),
     ("folders", "drawing", "naming", "engine.*"),
@@ -36,6 +36,7 @@ ONLY_USERS = {
     "yaml": {"yamlfile"},
     "PIL": {"decode", "encode", "api"},
     "tifffile": {"encode"},
+    "isal": {"deflate"},
 }
 NEVER = {"scipy", "cv2", "skimage", "torch", "matplotlib"}
 
