@@ -15,6 +15,13 @@ except ImportError:
     isal_zlib = None  # type: ignore[assignment]
 
 ADLER_BASE = 65521
+REACH = 1 << zlib.MAX_WBITS
+"""How far back a match may reach, in bytes."""
+
+
+def has_isal() -> bool:
+    """Whether pieces are made by isal rather than zlib."""
+    return isal_zlib is not None
 
 
 def quick(data: Any, last: bool = True) -> bytes:
@@ -23,14 +30,16 @@ def quick(data: Any, last: bool = True) -> bytes:
     On filtered photographs zlib's run-length strategy is faster and smaller than its first level.
     """
     if isal_zlib is not None:
-        packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15)
+        packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -zlib.MAX_WBITS)
         return packer.compress(data) + packer.flush(isal_zlib.Z_FINISH if last else isal_zlib.Z_SYNC_FLUSH)
     return thorough(data, 1, last, zlib.Z_RLE)
 
 
-def thorough(data: Any, level: int, last: bool = True, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> bytes:
-    """A piece by zlib."""
-    packer = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
+def thorough(
+    data: Any, level: int, last: bool = True, strategy: int = zlib.Z_DEFAULT_STRATEGY, before: bytes = b""
+) -> bytes:
+    """A piece by zlib; its matches may reach back into ``before``, the end of what precedes it in the stream."""
+    packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, 9, strategy, *([before] if before else []))
     return packer.compress(data) + packer.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
 
 
@@ -51,7 +60,5 @@ def adler32_joined(first: int, second: int, length: int) -> int:
     joined stream each of the second's low halves is larger by the first's bytes.
     """
     low = (first & 0xFFFF) - 1
-    return (
-        ((first >> 16) + (second >> 16) + low * length) % ADLER_BASE << 16
-        | (low + (second & 0xFFFF)) % ADLER_BASE
-    )
+    high = (first >> 16) + (second >> 16) + low * length
+    return high % ADLER_BASE << 16 | (low + (second & 0xFFFF)) % ADLER_BASE

@@ -15,16 +15,19 @@ import struct
 import zlib
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convtool.deflate import adler32_joined, crc32
 from convtool.png_filters import Bytes
-from convtool.png_strips import FAST, SMALL, SMALL_STRIP_BYTES, STRIP_BYTES, Packed, pack
+from convtool.png_small import SMALL, SmallPacker
+from convtool.png_strips import FAST, STRIP_BYTES, Packed, pack
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -32,8 +35,12 @@ COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 LARGEST_SIDE = 2**31 - 1
 ZLIB_HEADER = b"\x78\x01"
 """Deflate with a window of 32 KB."""
+CHUNK_BYTES = 64 * 1024
+"""Image data wait for so many more, as each chunk takes twelve."""
 FEW_STRIPS = 3
 """Up to so many strips, starting threads takes longer than they save."""
+MOST_THREADS = 8
+"""More would wait for the one that gathers the rows and writes the file."""
 
 
 class PngWriter:
@@ -66,20 +73,19 @@ class PngWriter:
         self._file = file
         self._height, self._width, self._channels = height, width, channels
         self._type = np.dtype(np.uint8 if depth == 8 else ">u2")
+        self._native = np.dtype(np.uint8 if depth == 8 else np.uint16)
         self._margin = channels * depth // 8
         self._compress = compress
-        strip_bytes = SMALL_STRIP_BYTES if compress == SMALL else STRIP_BYTES
-        self._strip_rows = min(max(strip_bytes // (width * self._margin), 1), height)
-        strips = -(-height // self._strip_rows)
-        if threads is None:
-            threads = 1 if strips <= FEW_STRIPS else _cores()
-        self._threads = min(threads, strips)
+        self._small = SmallPacker(self._margin) if compress == SMALL else None
+        self._strip_rows = min(max(STRIP_BYTES // (width * self._margin), 1), height)
+        few = height <= self._strip_rows * (1 if self._small else FEW_STRIPS)
+        self._threads = threads or (1 if few else min(_cores(), MOST_THREADS))
         self._pool: ThreadPoolExecutor | None = None
         self._packing: deque[Future[Packed]] = deque()
         self._block = self._new_block()
         self._gathered = 0
         self._given = 0
-        self._begun = False
+        self._waiting = [ZLIB_HEADER]
         self._adler = 1
         file.write(SIGNATURE)
         self._chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, COLOUR_TYPES[channels], 0, 0, 0))
@@ -88,6 +94,8 @@ class PngWriter:
 
     def __enter__(self) -> PngWriter:
         if self._threads > 1:
+            from concurrent.futures import ThreadPoolExecutor  # takes 5 ms, which a small picture need not wait for
+
             self._pool = ThreadPoolExecutor(self._threads)
         return self
 
@@ -104,7 +112,7 @@ class PngWriter:
     def write(self, rows: NDArray[Any]) -> None:
         """Take the next rows, (n, W, C) or (n, W) for one channel; the array may be reused when this returns."""
         rows = rows.reshape(len(rows), -1, self._channels) if rows.ndim == 2 else rows
-        if rows.shape[1:] != (self._width, self._channels) or rows.dtype != self._type.newbyteorder("="):
+        if rows.shape[1:] != (self._width, self._channels) or rows.dtype.newbyteorder("=") != self._native:
             raise ValueError(f"rows of {rows.shape[1:]} {rows.dtype} for a picture of {self._width, self._channels}")
         if self._given + len(rows) > self._height:
             raise ValueError(f"more than the {self._height} rows that were announced")
@@ -126,7 +134,7 @@ class PngWriter:
     def _gather(self, rows: NDArray[Any]) -> None:
         first = 1 + self._gathered
         target = self._block[first : first + len(rows), self._margin :].view(self._type)
-        target.reshape(rows.shape, copy=False)[...] = rows
+        target[...] = rows.reshape(len(rows), -1)
         self._gathered += len(rows)
         self._given += len(rows)
 
@@ -134,15 +142,18 @@ class PngWriter:
         """Have the gathered rows packed, and begin a new strip below them."""
         block = self._block[: self._gathered + 1]
         last = self._given == self._height
-        if self._pool is None:
-            packed = pack(block, self._margin, self._compress, last)
+        if self._small is not None or self._pool is None:
+            if self._small is not None:
+                packed = self._small.pack(block, last, map if self._pool is None else self._pool.map)
+            else:
+                packed = pack(block, self._margin, self._compress, last)
             self._block[0] = block[-1]
             self._image_data(packed, last)
         else:
             self._packing.append(self._pool.submit(pack, block, self._margin, self._compress, last))
             self._block = self._new_block()
             self._block[0] = block[-1]
-            # One strip waits for each that is being packed; more would only take memory.
+            # One strip waits for each that is being packed: more would only take memory.
             while self._packing and (len(self._packing) > 2 * self._threads or self._packing[0].done()):
                 self._image_data(self._packing.popleft().result(), last and not self._packing)
         self._gathered = 0
@@ -157,10 +168,12 @@ class PngWriter:
 
     def _image_data(self, packed: Packed, last: bool) -> None:
         self._adler = adler32_joined(self._adler, packed.adler, packed.length)
-        head = b"" if self._begun else ZLIB_HEADER
-        tail = struct.pack(">I", self._adler) if last else b""
-        self._begun = True
-        self._chunk(b"IDAT", head + packed.data + tail if head or tail else packed.data)
+        self._waiting.append(packed.data)
+        if last:
+            self._waiting.append(struct.pack(">I", self._adler))
+        if last or sum(map(len, self._waiting)) >= CHUNK_BYTES:
+            self._chunk(b"IDAT", b"".join(self._waiting))
+            self._waiting.clear()
 
     def _chunk(self, kind: bytes, data: bytes) -> None:
         self._file.write(struct.pack(">I4s", len(data), kind))

@@ -75,8 +75,7 @@ def _paeth(left: Bytes, above: Bytes, corner: Bytes) -> Bytes:
     to_above = np.maximum(left, inner) - np.minimum(left, inner)
     to_corner = np.maximum(below_high, inner_low) - np.minimum(below_high, inner_low)
     guess = _chosen(to_above <= to_corner, above, corner)
-    guess = _chosen((to_left <= to_above) & (to_left <= to_corner), left, guess)
-    return guess
+    return _chosen((to_left <= to_above) & (to_left <= to_corner), left, guess)
 
 
 def _chosen(condition: NDArray[np.bool_], yes: Bytes, no: Bytes) -> Bytes:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 
-from convtool.deflate import adler32, isal_zlib, quick, thorough
-from convtool.png_filters import AVERAGE, NONE, PAETH, SMALLEST, SUB, UP, Bytes, filtered, sampled
+from convtool.deflate import adler32, has_isal, quick, thorough
+from convtool.png_filters import AVERAGE, NONE, PAETH, SUB, UP, Bytes, filtered, sampled
 
-FAST, SMALL = "fast", "small"
+FAST = "fast"
 STRIP_BYTES = 512 * 1024
-"""Bytes of a strip before compression: many enough to share out among threads, large enough to lose nothing."""
-SMALL_STRIP_BYTES = 4 * 1024 * 1024
-"""The same where size is what counts: no match reaches across the seam of two strips."""
+"""Bytes of a strip before compression: enough strips to share out among threads, few enough to lose little."""
 KINDS = (NONE, SUB, UP, AVERAGE)
 """Filters that pay in ``fast``: Paeth takes a third of the time of compressing and gains a hundredth."""
 KINDS_BY_ZLIB = (*KINDS, PAETH)
@@ -24,7 +21,8 @@ PLAIN = 0.16
 """What isal presses below this part is drawn rather than photographed; zlib's long matches then pay and are cheap."""
 PLAIN_BY_ZLIB = 0.25
 """The same for runs alone, which press drawings less."""
-FINALISTS = 3
+VERY_PLAIN = 0.4
+"""The part of that below which even more effort pays."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +35,16 @@ class Packed:
 
 
 def pack(block: Bytes, margin: int, compress: str, last: bool) -> Packed:
-    """Filter and compress a block (see ``png_filters``); a pure function, free to run on any thread."""
+    """Filter and compress a block (see ``png_filters``), ``fast`` or at a level; free to run on any thread."""
     if compress == FAST:
         rows, data = _fast(block, margin, last)
-    elif compress == SMALL:
-        rows, data = _small(block, margin, last)
     else:
         rows, data = _level(block, margin, int(compress), last)
     return Packed(data, adler32(rows), rows.size)
 
 
 def _fast(block: Bytes, margin: int, last: bool) -> tuple[Bytes, bytes]:
-    kinds, limit = (KINDS_BY_ZLIB, PLAIN_BY_ZLIB) if isal_zlib is None else (KINDS, PLAIN)
+    kinds, limit = (KINDS, PLAIN) if has_isal() else (KINDS_BY_ZLIB, PLAIN_BY_ZLIB)
     windows = _windows(block, margin)
     sizes = {kind: len(quick(sampled(windows, margin, kind))) for kind in kinds}
     kind = min(kinds, key=lambda each: sizes[each])
@@ -56,7 +52,7 @@ def _fast(block: Bytes, margin: int, last: bool) -> tuple[Bytes, bytes]:
     data = quick(rows, last)
     if len(data) >= limit * rows.size:
         return rows, data
-    if isal_zlib is not None:
+    if has_isal():
         # Windows say little about drawings and text, but here trying the whole strip costs isal little.
         for other in kinds:
             if other != kind:
@@ -64,8 +60,12 @@ def _fast(block: Bytes, margin: int, last: bool) -> tuple[Bytes, bytes]:
                 rival = quick(rival_rows, last)
                 if len(rival) < len(data):
                     rows, data = rival_rows, rival
-    rival = thorough(rows, 6 if len(data) < 0.4 * limit * rows.size else 4, last)
-    return rows, min(data, rival, key=len)
+    if len(data) > VERY_PLAIN * limit * rows.size:
+        rival = thorough(rows, 4, last)
+        if len(rival) > len(data) / 2:
+            return rows, min(data, rival, key=len)
+    # Long repeats nearly throughout, for which only zlib's usual effort looks far enough.
+    return rows, min(data, thorough(rows, 6, last), key=len)
 
 
 def _level(block: Bytes, margin: int, level: int, last: bool) -> tuple[Bytes, bytes]:
@@ -75,18 +75,6 @@ def _level(block: Bytes, margin: int, level: int, last: bool) -> tuple[Bytes, by
         kind = min(KINDS_BY_ZLIB, key=lambda each: len(thorough(sampled(windows, margin, each), level)))
     rows = filtered(block, margin, kind)
     return rows, thorough(rows, level, last)
-
-
-def _small(block: Bytes, margin: int, last: bool) -> tuple[Bytes, bytes]:
-    """The smallest of several ways: all are tried with little effort, the best and the usual one with all of it."""
-    usual = SMALLEST, zlib.Z_FILTERED
-    ways = [(kind, strategy) for kind in (SMALLEST, *KINDS_BY_ZLIB) for strategy in (zlib.Z_FILTERED, 0)]
-    candidates = {kind: filtered(block, margin, kind) for kind in (SMALLEST, *KINDS_BY_ZLIB)}
-    ways.sort(key=lambda way: len(thorough(candidates[way[0]], 4, last, way[1])))
-    finalists = dict.fromkeys((*ways[:FINALISTS], usual))
-    packed = {way: thorough(candidates[way[0]], 9, last, way[1]) for way in finalists}
-    best = min(packed, key=lambda way: len(packed[way]))
-    return candidates[best[0]], packed[best]
 
 
 def _windows(block: Bytes, margin: int) -> list[Bytes]:

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
 FLOORS = (
     ("errors", "png_filters", "deflate", "atomic"),
     ("geometry", "border", "formulas", "png_strips"),
-    ("options", "generators", "png"),
-    ("kernel", "yamlfile", "spec", "picture", "stdio"),
+    ("options", "generators", "png_small"),
+    ("kernel", "yamlfile", "spec", "picture", "stdio", "png"),
     ("definitions", "arrays", "facts", "formats", "tone", "engine.bank", "engine.reference"),
     ("folders", "drawing", "naming", "engine.*"),
     ("library", "engine", "maps", "console"),
