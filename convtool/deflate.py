@@ -15,6 +15,8 @@ except ImportError:
     isal_zlib = None  # type: ignore[assignment]
 
 ADLER_BASE = 65521
+MEMORY = 6
+"""Of isal: somewhat less than its usual memory makes shorter blocks, whose codes fit closer at the same speed."""
 REACH = 1 << zlib.MAX_WBITS
 """How far back a match may reach, in bytes."""
 
@@ -30,7 +32,7 @@ def quick(data: Any, last: bool = True) -> bytes:
     On filtered photographs zlib's run-length strategy is faster and smaller than its first level.
     """
     if isal_zlib is not None:
-        packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -zlib.MAX_WBITS)
+        packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -zlib.MAX_WBITS, MEMORY)
         return packer.compress(data) + packer.flush(isal_zlib.Z_FINISH if last else isal_zlib.Z_SYNC_FLUSH)
     return thorough(data, 1, last, zlib.Z_RLE)
 
