@@ -27,10 +27,14 @@ PILLOW_NAMES = {
 
 @dataclass(frozen=True)
 class Encoding:
-    """Encoder settings: ``quality`` of jpg and webp, ``compress`` (fast, small, 0 to 9) of lossless formats."""
+    """Encoder settings: ``quality`` of jpg and webp, ``compress`` (fast, small, 0 to 9) of lossless formats.
+
+    ``threads`` are those of one encoder; None: as it sees fit. They never change the bytes.
+    """
 
     quality: int = 92
     compress: str = "fast"
+    threads: int | None = None
 
 
 def encode(
@@ -51,8 +55,9 @@ def encode(
     kept = _kept(metadata, layout)
     if format_name == "png":
         depth = 8 if layout.dtype == "uint8" else 16
-        shape = layout.height, layout.width, layout.channels
-        with PngWriter(file, *shape, depth, compress=encoding.compress, metadata=kept) as png:
+        height, width, channels = samples.shape
+        options: dict[str, Any] = {"compress": encoding.compress, "metadata": kept, "threads": encoding.threads}
+        with PngWriter(file, height, width, channels, depth, **options) as png:
             png.write(samples)
         return
     if layout.channels > 1 and layout.dtype != "uint8":

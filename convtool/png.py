@@ -48,8 +48,8 @@ class PngWriter:
 
     ``channels`` is 1 to 4 (grey, grey and alpha, RGB, RGBA), ``depth`` 8 or 16 bits a sample. ``compress`` is
     ``fast``, ``small`` or a zlib level from ``0`` to ``9``. ``metadata`` may hold ``icc_profile`` and ``exif`` (bytes),
-    ``dpi`` (a pair) and ``text`` (a mapping of strings). ``threads`` counts this one too; None: as many as there are
-    cores. Whatever is raised inside the block, or a file that cannot be written, leaves an unfinished file behind.
+    ``dpi`` (a pair) and ``text`` (a mapping of strings). ``threads`` are those that pack strips: 1 is the caller's own,
+    None as many as there are cores if the picture is large. An error in the block leaves an unfinished file behind.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class PngWriter:
 
     def write(self, rows: NDArray[Any]) -> None:
         """Take the next rows, (n, W, C) or (n, W) for one channel; the array may be reused when this returns."""
-        rows = rows.reshape(len(rows), -1, self._channels) if rows.ndim == 2 else rows
+        rows = rows[..., np.newaxis] if rows.ndim == 2 else rows
         if rows.shape[1:] != (self._width, self._channels) or rows.dtype.newbyteorder("=") != self._native:
             raise ValueError(f"rows of {rows.shape[1:]} {rows.dtype} for a picture of {self._width, self._channels}")
         if self._given + len(rows) > self._height:
@@ -191,11 +191,12 @@ def _metadata_chunks(metadata: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
     chunks = []
     if profile := metadata.get("icc_profile"):
         chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile)))
-    if dpi := metadata.get("dpi"):
-        x, y = (round(float(value) / 0.0254) for value in dpi)
-        chunks.append((b"pHYs", struct.pack(">IIB", x, y, 1)))
-    if exif := metadata.get("exif"):
-        chunks.append((b"eXIf", exif.removeprefix(b"Exif\0\0")))
+    density = [float(value) / 0.0254 for value in metadata.get("dpi") or ()]
+    # Some files claim none, or something that is no number.
+    if density and all(0.5 < value < LARGEST_SIDE for value in density):
+        chunks.append((b"pHYs", struct.pack(">IIB", *map(round, density), 1)))
+    if exif := metadata.get("exif", b"").removeprefix(b"Exif\0\0"):
+        chunks.append((b"eXIf", exif))
     chunks += [_text_chunk(key, value) for key, value in metadata.get("text", {}).items()]
     return chunks
 
