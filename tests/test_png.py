@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import shutil
 import struct
 import subprocess
-import sys
 import threading
 import zlib
 from collections.abc import Iterator
@@ -326,24 +324,3 @@ def test_sizes(content: str, packer: str) -> None:
         Image.fromarray(plain).save(best, "PNG", optimize=True)
         assert len(packed(samples)) <= 1.6 * len(usual.getvalue())
         assert len(packed(samples, "small")) <= len(best.getvalue())
-
-
-def test_adler32_joined() -> None:
-    rng = np.random.default_rng(3)
-    for first, second in ((0, 0), (1, 0), (0, 5), (70_000, 1), (3, 70_000), (65_521, 65_521), (300_000, 524_288)):
-        for high in (2, 256):
-            a, b = (rng.integers(high - 2, high, size, dtype=np.uint8).tobytes() for size in (first, second))
-            joined = convtool.deflate.adler32_joined(zlib.adler32(a), zlib.adler32(b), len(b))
-            assert joined == zlib.adler32(a + b)
-
-
-def test_without_isal_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "isal", None)
-    spec = importlib.util.spec_from_file_location("deflate_without_isal", convtool.deflate.__file__)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert not module.has_isal()
-    assert zlib.decompress(module.quick(b"strip" * 99), -15) == b"strip" * 99
-    assert module.crc32(b"ab", module.crc32(b"x")) == zlib.crc32(b"xab")
