@@ -88,7 +88,7 @@ def table_row(kind: str, rows: list[dict[str, float]], names: list[str], small: 
 
     def largest(key: str) -> str:
         value, name = max((row[key], name) for row, name in zip(rows, names, strict=True))
-        return f"{value:.3f} {name}"
+        return f"{value:.4f} {name}"
 
     cells = [
         kind,

@@ -19,6 +19,8 @@ STRATEGIES = (zlib.Z_FILTERED, zlib.Z_DEFAULT_STRATEGY)
 """The first is what most writers use for filtered rows."""
 FINALISTS = 3
 """Of all ways, how many are tried with all effort."""
+PLAIN = 0.06
+"""Below this part, what a glance says of a strip means little, and all effort takes little time."""
 
 Runner = Callable[..., Iterable[Any]]
 """``map``, or something like it that uses threads."""
@@ -62,7 +64,8 @@ class SmallPacker:
 
         sizes = dict(zip(ways, run(glance, ways), strict=True))
         ranked = sorted(ways, key=lambda way: sizes[way])
-        finalists = dict.fromkeys((*ranked[:FINALISTS], _Way(SMALLEST, self._strategy)))
+        count = FINALISTS if sizes[ranked[0]] > PLAIN * block.size else len(ranked)
+        finalists = dict.fromkeys((*ranked[:count], _Way(SMALLEST, self._strategy)))
         best: _Outcome = min(run(packed, finalists), key=lambda outcome: outcome.size)
         rows = candidates[best.way.kind]
         self._stream, self._strategy = best.stream, best.way.strategy
