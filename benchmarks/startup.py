@@ -48,14 +48,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photograph().save(folder / "in.png")
-        ours = [sys.executable, "-m", "convtool", "apply", "in.png", "-k", "sharpen", "-o", "out.png", "--force"]
+        ours = [sys.executable, "-m", "convtool", "apply", "in.png", "-k", "sharpen", "-o", "out.png"]
         seconds(ours, folder)
         Image.open(folder / "out.png").save(folder / "out.bmp")
         times: dict[str, list[float]] = {"imports": [], "baseline": [], "convtool": []}
         imports = [sys.executable, "-c", "import numpy, PIL.Image, click, yaml"]
         for _ in range(REPEATS):
             times["imports"].append(seconds(imports, folder))
+            (folder / "base.png").unlink(missing_ok=True)
             times["baseline"].append(seconds([sys.executable, "-c", BASELINE], folder))
+            (folder / "out.png").unlink()
             times["convtool"].append(seconds(ours, folder))
     medians = {key: statistics.median(values) for key, values in times.items()}
     for key, value in medians.items():

@@ -38,7 +38,7 @@ def apply(
     bias: float | str | None = None,
     merge: str | None = None,
     range: str | None = None,
-    dtype: str | None = None,
+    dtype: str | type[Any] | np.dtype[Any] | None = None,
     alpha: str = "weighted",
 ) -> dict[str, NDArray[Any]]:
     """Filter an image with one or more kernels, as the command does.
@@ -60,8 +60,8 @@ def apply(
     Returns a dict from map label to array (H', W') or (H', W', C). Raises UsageError or KernelError for arguments
     that cannot be meant and GeometryError where a kernel does not fit the image (all are ValueErrors).
     """
-    policy = None if range is None else options.parse_range(range)
-    chosen = None if dtype is None else options.choice(dtype, "dtype", options.DTYPES)
+    policy = None if range is None else options.parse_range(_text(range, "range"))
+    chosen = None if dtype is None else _choice(_type_name(dtype), "dtype", options.DTYPES)
     if policy is None and chosen in (None, "float32"):
         policy = RAW
     if policy is not None and policy.how == "raw":
@@ -69,15 +69,15 @@ def apply(
     settings = Settings(
         stride=_pair(stride, "stride"),
         padding=_padding(pad),
-        border=None if border is None else options.parse_border(border),
+        border=None if border is None else options.parse_border(_text(border, "border")),
         dilation=_pair(dilation, "dilation"),
-        channels=None if channels is None else options.choice(channels, "channels", options.CHANNELS),
+        channels=None if channels is None else _choice(channels, "channels", options.CHANNELS),
         flip=flip,
         bias=None if bias is None else _number(bias, "bias"),
-        merge=None if merge is None else options.choice(merge, "merge", options.MERGES),
+        merge=None if merge is None else _choice(merge, "merge", options.MERGES),
         range=policy,
         dtype=chosen,
-        alpha=options.choice(alpha, "alpha", options.ALPHAS),
+        alpha=_choice(alpha, "alpha", options.ALPHAS),
     )
     maps = list_maps(_sets(kernels), settings)
     picture = _picture(image)
@@ -106,6 +106,26 @@ def _picture(image: Any) -> Picture:
     return picture_from_array(np.asarray(image))
 
 
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{name} is {value!r}; it takes text, as on the command line")
+    return value
+
+
+def _choice(value: object, name: str, words: tuple[str, ...]) -> str:
+    return options.choice(_text(value, name), name, words)
+
+
+def _type_name(dtype: Any) -> object:
+    """``uint8`` for np.uint8 and its like."""
+    if isinstance(dtype, (np.dtype, type)):
+        try:
+            return np.dtype(dtype).name
+        except TypeError:
+            return dtype
+    return dtype
+
+
 def _number(value: float | str, name: str) -> float:
     if isinstance(value, str):
         return options.parse_float(value, name)
@@ -113,8 +133,8 @@ def _number(value: float | str, name: str) -> float:
         number = float(value)
     except (TypeError, ValueError):
         raise UsageError(f"{name} is {value!r}; it takes a number") from None
-    if not isfinite(number):
-        raise UsageError(f"{name} is {number}; it takes a finite number")
+    if not isfinite(number) or abs(number) > 1e30:
+        raise UsageError(f"{name} is {number}; it takes a finite number up to 1e30")
     return number
 
 

@@ -81,9 +81,12 @@ def _checked(file: IO[bytes]) -> NDArray[np.float64]:
     count = int(np.prod(shape, dtype=object))
     if count > MAX_WEIGHTS:
         raise KernelError(f"has {count} weights; at most {MAX_WEIGHTS} are read, a fixed limit")
-    data = file.read(count * dtype.itemsize)
-    if len(data) < count * dtype.itemsize:
-        raise KernelError(f"is cut short: {len(data)} bytes of weights, {count * dtype.itemsize} announced")
+    size = count * dtype.itemsize
+    data = bytearray()
+    while len(data) < size and (part := file.read(min(size - len(data), 1 << 20))):
+        data += part  # piece by piece: a header may announce what never comes
+    if len(data) < size:
+        raise KernelError(f"is cut short: {len(data)} bytes of weights, {size} announced")
     weights: NDArray[Any] = np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if fortran else "C")
     if not np.isfinite(weights).all():
         raise KernelError("has weights that are not finite numbers")

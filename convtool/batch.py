@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from convtool.atomic import replacing
 from convtool.decode import Limits, read_layout, read_picture
@@ -25,13 +26,12 @@ from convtool.stdio import write_stdout
 from convtool.tone import Extent
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What a run does with files, apart from what is computed."""
 
     naming: Naming
-    encoding: Encoding = field(default_factory=Encoding)
-    limits: Limits = field(default_factory=Limits)
+    encoding: Encoding = Encoding()
+    limits: Limits = Limits()
     force: bool = False
     skip_existing: bool = False
     measure: bool = False
@@ -52,8 +52,7 @@ class Work:
     skip: bool = False
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """All maps of one input."""
 
     source: Source
@@ -61,8 +60,7 @@ class Job:
     settings: Settings
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """A map that was written, without its samples; ``difference`` is what ``--verify`` found."""
 
     work: Work
@@ -73,15 +71,13 @@ class Written:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Skipped:
+class Skipped(NamedTuple):
     """A map whose output existed."""
 
     work: Work
 
 
-@dataclass(frozen=True)
-class Failed:
+class Failed(NamedTuple):
     """An input that could not be done, wholly or from some map on."""
 
     path: str
@@ -107,11 +103,12 @@ def plan_run(sources: Sequence[Source], sets: Sequence[KernelSet], settings: Set
     existing = {work.target.path for work in works if not work.target.stdout and os.path.lexists(work.target.path)}
     if existing and not (options.force or options.skip_existing):
         names = [work.target.path for work in works if work.target.path in existing]
-        count = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        raise OutputError(f"{names[0]}{count}: exists; --force replaces, --skip-existing leaves it")
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+        exists, it = ("exists", "it") if len(names) == 1 else ("exist", "them")
+        raise OutputError(f"{shown}: {exists}; --force replaces, --skip-existing leaves {it}")
     if options.skip_existing:
         jobs = [
-            replace(job, works=tuple(replace(w, skip=w.target.path in existing) for w in job.works)) for job in jobs
+            job._replace(works=tuple(replace(w, skip=w.target.path in existing) for w in job.works)) for job in jobs
         ]
     return jobs
 
@@ -138,7 +135,7 @@ def implied(settings: Settings, format_name: str) -> Settings:
     raw_range = settings.range is not None and settings.range.how == "raw"
     if format_name != "npy" and not raw_range and settings.dtype != "float32":
         return settings
-    return replace(settings, range=settings.range or Range("raw"), dtype=settings.dtype or "float32")
+    return settings._replace(range=settings.range or Range("raw"), dtype=settings.dtype or "float32")
 
 
 def _check_counts(sources: Sequence[Source], jobs: Sequence[Job], naming: Naming) -> None:

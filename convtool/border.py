@@ -66,47 +66,91 @@ class Rows(Protocol):
         """Rows of a slice with step 1, shape (rows, W, C)."""
 
 
+class Strips:
+    """Padded strips of one image size: everything about the side pads is worked out once.
+
+    ``fill`` writes rows of the padded image into an array; the conversion to its dtype is the copy.
+    """
+
+    def __init__(self, border: Border, height: int, width: int, first_column: int, columns: int) -> None:
+        """Strips of ``columns`` columns from position ``first_column`` on, which may lie outside the image."""
+        self.border, self.height, self.columns = border, height, columns
+        lead = min(max(-first_column, 0), columns)
+        self._inner = slice(lead, max(min(columns, width - first_column), lead))
+        self._samples = slice(first_column + lead, first_column + self._inner.stop)
+        self._sides = np.concatenate((np.arange(lead), np.arange(self._inner.stop, columns)))
+        source = border.source(first_column + self._sides, width)
+        self._source = source
+        constant = border.mode in ("zeros", "constant")
+        within = source - first_column
+        self._held = constant or bool(((within >= lead) & (within < self._inner.stop)).all())
+        self._blanks = _runs(self._sides, self._sides) if constant else []
+        self._copies = _runs(self._sides, within) if self._held and not constant else []
+
+    def fill(self, out: NDArray[np.generic], image: Rows, first_row: int) -> None:
+        """Write the padded rows from ``first_row`` on into ``out``, shape (rows, columns, C)."""
+        height, rows, inner = self.height, len(out), self._inner
+        top = min(max(-first_row, 0), rows)
+        bottom = max(min(rows, height - first_row), top)
+        if bottom > top:
+            # Unsafe: float64 samples become float32, and whole numbers fit because the plan has bounded them.
+            np.copyto(
+                out[top:bottom, inner],
+                image[first_row + top : first_row + bottom][:, self._samples],
+                casting="unsafe",
+            )
+        if top or bottom < rows:
+            self._fill_ends(out, image, first_row, top, bottom)
+        if not self._held:
+            self._fill_far_sides(out, image, first_row)
+            return
+        for side, _ in self._blanks:
+            out[:, side] = self.border.value
+        for side, origin in self._copies:
+            out[:, side] = out[:, origin]
+
+    def _fill_ends(self, out: NDArray[np.generic], image: Rows, first_row: int, top: int, bottom: int) -> None:
+        """Rows above and below the image."""
+        positions = np.concatenate((np.arange(top), np.arange(bottom, len(out))))
+        sources = self.border.source(first_row + positions, self.height)
+        for row, source in zip(positions.tolist(), sources.tolist(), strict=True):
+            if source == OUTSIDE:
+                out[row] = self.border.value
+            elif top <= source - first_row < bottom:
+                out[row, self._inner] = out[source - first_row, self._inner]
+            else:
+                np.copyto(out[row, self._inner], image[source : source + 1][0, self._samples], casting="unsafe")
+
+    def _fill_far_sides(self, out: NDArray[np.generic], image: Rows, first_row: int) -> None:
+        """Sides that repeat columns which this strip does not hold: they come from the image."""
+        sources = self.border.source(first_row + np.arange(len(out)), self.height)
+        for row, source in enumerate(sources.tolist()):
+            out[row, self._sides] = image[source : source + 1][0, self._source].astype(out.dtype)
+
+
+def _runs(targets: Positions, origins: Positions) -> list[tuple[slice, slice]]:
+    """Pairs of slices (target, origin) that copy ``origins`` to ``targets``: as few as the border mode allows."""
+    runs: list[tuple[slice, slice]] = []
+    to, source = targets.tolist(), origins.tolist()
+    at = 0
+    while at < len(to):
+        stop = at + 1
+        step = source[stop] - source[at] if stop < len(to) and to[stop] == to[at] + 1 else 1
+        step = step if step in (-1, 0, 1) else 1
+        while stop < len(to) and to[stop] == to[stop - 1] + 1 and source[stop] - source[stop - 1] == step:
+            stop += 1
+        first, last = source[at], source[stop - 1]
+        before = last - 1 if last else None
+        origin = slice(first, before, -1) if step == -1 else slice(first, last + 1)
+        runs.append((slice(to[at], to[stop - 1] + 1), origin))
+        at = stop
+    return runs
+
+
 def fill_strip(out: NDArray[np.generic], image: Rows, border: Border, first_row: int, first_column: int) -> None:
     """Write the padded samples from (first_row, first_column) on into ``out``, shape (rows, columns, C).
 
-    Positions are those of the image and may be negative or beyond its end. The conversion to the dtype of
-    ``out`` is the copy.
+    Positions are those of the image and may be negative or beyond its end.
     """
     height, width = image.shape[:2]
-    rows, columns = out.shape[:2]
-    lead = min(max(-first_column, 0), columns)
-    inner = slice(lead, max(min(columns, width - first_column), lead))
-    samples = slice(first_column + inner.start, first_column + inner.stop)
-
-    top = min(max(-first_row, 0), rows)
-    bottom = max(min(rows, height - first_row), top)
-    if bottom > top:
-        out[top:bottom, inner] = image[first_row + top : first_row + bottom][:, samples]
-    positions = np.concatenate((np.arange(top), np.arange(bottom, rows)))
-    for row, source in zip(positions, border.source(first_row + positions, height), strict=True):
-        if source == OUTSIDE:
-            out[row] = border.value
-        else:
-            out[row, inner] = image[source : source + 1][0, samples]
-    _fill_sides(out, image, border, first_row, first_column, inner)
-
-
-def _fill_sides(
-    out: NDArray[np.generic], image: Rows, border: Border, first_row: int, first_column: int, inner: slice
-) -> None:
-    height, width = image.shape[:2]
-    rows, columns = out.shape[:2]
-    sides = np.concatenate((np.arange(inner.start), np.arange(inner.stop, columns)))
-    if not sides.size:
-        return
-    source = border.source(first_column + sides, width)
-    if border.mode in ("zeros", "constant"):
-        out[:, sides] = border.value
-        return
-    within = source - first_column
-    if ((within >= inner.start) & (within < inner.stop)).all():
-        out[:, sides] = out[:, within]
-        return
-    # A strip that does not hold the whole width: the samples that its sides repeat come from the image.
-    for row, at in enumerate(border.source(first_row + np.arange(rows), height)):
-        out[row, sides] = image[at : at + 1][0, source]
+    Strips(border, height, width, first_column, out.shape[1]).fill(out, image, first_row)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from convtool.border import Rows
 from convtool.engine import sample_bounds
 from convtool.errors import GeometryError
+from convtool.geometry import Geometry
 from convtool.kernel import Kernel
 from convtool.picture import Layout
 
@@ -18,8 +18,7 @@ LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G and B in luma (ITU-R BT.601)."""
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """Input channels of one kernel on pictures of one layout.
 
     ``indices`` are channels of the picture, evenly spaced (or one, repeated), ``summed`` adds them up, ``luma``
@@ -114,3 +113,12 @@ def _deep(layout: Layout, kernel: Kernel, depth: int, colours: tuple[int, ...], 
             f"convert it, or use a kernel of depth {len(colours)} or without depth"
         )
     return Selection(colours, luma=False, summed=True, alpha=alpha)
+
+
+def anchor_rows(image: Rows, geometry: Geometry, first: int, last: int) -> NDArray[Any]:
+    """The pixels that output rows first..last belong to: (last - first, W', C)."""
+    rows = np.array([geometry.rows.anchor(i) for i in range(first, last)])
+    columns = np.array([geometry.columns.anchor(j) for j in range(geometry.columns.out)])
+    part: NDArray[Any] = image[int(rows[0]) : int(rows[-1]) + 1]
+    chosen: NDArray[Any] = part[rows - rows[0]][:, columns]
+    return chosen

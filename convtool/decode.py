@@ -6,9 +6,8 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.lib import format as npy
@@ -56,8 +55,7 @@ ORIENTATION = 0x0112
 NPY_MAGIC = b"\x93NUMPY"
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What an input may have at most."""
 
     pixels: int = MAX_PIXELS
@@ -213,7 +211,8 @@ def _is_16bit_colour(image: Image.Image) -> bool:
 def _layout_of(image: Image.Image) -> Layout:
     transparent = "transparency" in image.info
     mode, (width, height) = image.mode, image.size
-    if image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
+    # The method of the base class: that of PNG decodes the whole picture to look for EXIF behind it.
+    if Image.Image.getexif(image).get(ORIENTATION, 1) in (5, 6, 7, 8):
         width, height = height, width
     if mode.startswith("I;16") or (mode == "I" and image.format == "PPM"):
         return Layout(height, width, 1, False, "uint16")

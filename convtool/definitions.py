@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from collections import abc
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from convtool.errors import KernelError, UsageError
-from convtool.generators import GENERATORS, check_parameter
 from convtool.kernel import MAX_SIDE
 from convtool.options import Range, did_you_mean, parse_number, parse_range
 from convtool.yamlfile import Mapping, Node, Scalar, Sequence, read_yaml
@@ -35,11 +36,10 @@ _ONLY_WITH = {
     "bias": ("weights", "generator"),
     "range": ("weights", "generator"),
 }
-_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(NamedTuple):
     """One named kernel or set as it was written."""
 
     name: str
@@ -52,13 +52,13 @@ class Definition:
     maps: tuple[tuple[str, int], ...] = ()
     """Specs and their lines."""
     generator: str = ""
-    parameters: dict[str, Fraction] = field(default_factory=dict)
+    parameters: abc.Mapping[str, Fraction] = MappingProxyType({})
     rotations: int = 1
     scale: Fraction = Fraction(1)
     normalise: bool = False
     bias: float = 0.0
     range: Range | None = None
-    lines: dict[str, int] = field(default_factory=dict)
+    lines: abc.Mapping[str, int] = MappingProxyType({})
     """The line of each key."""
 
     @property
@@ -101,8 +101,13 @@ def check_name(name: str) -> str:
 
 def read_definitions(path: Path) -> dict[str, Definition]:
     """All definitions of a kernel file by their folded name; raises KernelError with file, line and key."""
+    return check_definitions(read_yaml(path), path)
+
+
+def check_definitions(top: Mapping, path: Path) -> dict[str, Definition]:
+    """The definitions of a file that has been read; raises KernelError with file, line and key."""
     found: dict[str, Definition] = {}
-    for key, node in read_yaml(path).pairs:
+    for key, node in top.pairs:
         try:
             name = check_name(key.text)
             if fold(name) in found:
@@ -149,6 +154,8 @@ def _check_partners(name: str, line: int, lines: dict[str, int], path: Path) -> 
 
 def _check_parameters(name: str, generator: str, definition: Mapping, path: Path) -> None:
     """Refuse unknown parameters and values out of range, with their line."""
+    from convtool.generators import check_parameter
+
     for key, node in definition.pairs:
         for parameter, value in node.pairs if key.text == "parameters" and isinstance(node, Mapping) else ():
             try:
@@ -179,6 +186,8 @@ def _value(key: str, node: Node) -> dict[str, object]:
         return {"parameters": {name.text: _number(value, f"{name.text}: ") for name, value in node.pairs}}
     text = _text(node)
     if key == "generator":
+        from convtool.generators import GENERATORS  # only for kernels that are made by one
+
         if text not in GENERATORS:
             hint = did_you_mean(text, GENERATORS) or f"; known are {', '.join(sorted(GENERATORS))}"
             raise _AtError(f"unknown generator {text!r}{hint}", node.line)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,7 @@ SHADES = " .:-=+*#%@"
 RESPONSE_SIZE = 17
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """Text with a heat from -1 to 1; None is plain text."""
 
     text: str

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import gcd
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,7 @@ from convtool.kernel import Floats, Kernel
 FULL_8BIT = 255
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """The facts of one kernel; ``column`` and ``row`` are factors of a separable one, else None."""
 
     total: float
@@ -33,7 +31,7 @@ class Facts:
 def facts_of(kernel: Kernel) -> Facts:
     """All facts of a kernel; the rank of one with depth is the largest over its channels."""
     planes = kernel.weights if kernel.weights.ndim == 3 else kernel.weights[None]
-    rank = max(int(np.linalg.matrix_rank(plane)) for plane in planes)
+    rank = max(_rank(plane) for plane in planes)
     column, row = _factors(kernel) if kernel.depth is None and rank == 1 else (None, None)
     return Facts(
         total=float(kernel.weights.sum()),
@@ -62,6 +60,12 @@ def response(kernel: Kernel, size: int) -> Floats:
     return found
 
 
+def _rank(plane: Floats) -> int:
+    """Terms column times row that make the plane; what the rounding of its weights adds is no term."""
+    sizes = np.linalg.svd(plane, compute_uv=False)
+    return int((sizes > 1e-9 * sizes[0]).sum())
+
+
 def _factors(kernel: Kernel) -> tuple[Floats, Floats]:
     """Column and row whose outer product is the kernel: small whole numbers in the row where there are any."""
     weights = kernel.weights
@@ -72,9 +76,9 @@ def _factors(kernel: Kernel) -> tuple[Floats, Floats]:
     else:
         row = weights[at[0]] / weights[at]
     column = weights[:, at[1]] / row[at[1]]
-    if column[np.flatnonzero(column)[0]] < 0 and (column <= 0).all():
+    if (column <= 0).all() or (row <= 0).all():  # the sign goes where signs are mixed
         column, row = -column, -row
-    return column, row
+    return column + 0.0, row + 0.0  # no -0
 
 
 def _symmetries(planes: NDArray[Any]) -> list[str]:

@@ -10,28 +10,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convtool.border import Border
-from convtool.channels import Selection, select
+from convtool.channels import Selection, anchor_rows, select
 from convtool.engine.bank import bank_of
 from convtool.engine.plan import Plan, make_plan
 from convtool.errors import GeometryError
 from convtool.geometry import Geometry, resolve
 from convtool.kernel import Kernel
 from convtool.maps import MapSpec, Settings
-from convtool.opacity import WeightedSum, anchor_rows
 from convtool.picture import Layout, Picture
 from convtool.tone import FULL, Extent, Toner, tone_alpha
+
+if TYPE_CHECKING:
+    from convtool.opacity import WeightedSum
 
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True, eq=False)
-class Member:
+class Member(NamedTuple):
     """One kernel planned for pictures of one layout."""
 
     kernel: Kernel
@@ -45,6 +46,8 @@ class Member:
         whole = layout.dtype != "float32"
         full = float(FULL[layout.dtype])
         peak = full if whole else float(np.finfo(np.float32).max)
+        from convtool.opacity import WeightedSum  # only pictures with transparency need it
+
         return WeightedSum(
             self.kernel,
             self.plan.bank,
@@ -56,8 +59,7 @@ class Member:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class MapPlan:
+class MapPlan(NamedTuple):
     """One feature map planned for pictures of one layout."""
 
     spec: MapSpec

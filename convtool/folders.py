@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from convtool.definitions import Definition, fold, read_definitions
+from convtool.definitions import Definition, check_definitions, fold, read_definitions
 from convtool.errors import KernelError
 from convtool.spec import YAML_SUFFIXES
+from convtool.yamlfile import parse_yaml
 
 
 class Folder:
@@ -42,6 +43,10 @@ class Folder:
             raise KernelError(f"{found[1].where}: is also defined in {found[0].path}")
         return found[0] if found else None
 
+    def find_in(self, path: Path, name: str) -> Definition | None:
+        """The definition of a name in one file."""
+        return self.file(path).get(fold(name))
+
     def definitions(self) -> Iterator[Definition]:
         """Every definition, file by file."""
         for definitions in self._all():
@@ -65,22 +70,38 @@ class Folder:
 
 
 class BuiltinFolder(Folder):
-    """The kernels that come with convtool. To start fast, only files that mention a name are read for it."""
+    """The kernels that come with convtool. To start fast, only the entry of a name is parsed, not its file.
+
+    These files are our own and tested whole; a key begins its line and what is indented below belongs to it.
+    """
 
     def __init__(self) -> None:
         super().__init__(builtin_path(), strict=True)
+        self._found: dict[str, Definition | None] = {}
 
     def find(self, name: str) -> Definition | None:
         """The definition of a name."""
-        key = re.compile(rf"^{re.escape(fold(name))}\s*:", re.MULTILINE)
+        key = fold(name)
+        if key not in self._found:
+            self._found[key] = self._search(key)
+        return self._found[key]
+
+    def find_in(self, path: Path, name: str) -> Definition | None:
+        """The definition of a name in one file."""
+        found = self.find(name)
+        return found if found is not None and found.path == path else None
+
+    def _search(self, key: str) -> Definition | None:
         for path, text in self._texts.items():
-            if key.search(text) and (found := self.file(path).get(fold(name))):
-                return found
+            if entry := re.search(rf"^{re.escape(key)}:.*\n(?:[ #].*\n|\n)*", text, re.MULTILINE | re.IGNORECASE):
+                # Blank lines in front keep the line numbers of the file.
+                alone = "\n" * text.count("\n", 0, entry.start()) + entry[0]
+                return check_definitions(parse_yaml(alone, path), path)[key]
         return None
 
     @cached_property
     def _texts(self) -> dict[Path, str]:
-        return {path: fold(path.read_text(encoding="utf-8")) for path in self.paths}
+        return {path: path.read_text(encoding="utf-8") for path in self.paths}
 
 
 def builtin_path() -> Path:
@@ -92,6 +113,13 @@ def builtin_path() -> Path:
     if (root / "pyproject.toml").is_file() and (root / "kernels").is_dir():
         return root / "kernels"
     raise KernelError("the built-in kernels are missing; install convtool again")
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # the working folder cannot be searched
+        return False
 
 
 def search_folders(kernel_dir: str | os.PathLike[str] | None, notes: list[str]) -> list[Folder]:
@@ -109,6 +137,6 @@ def search_folders(kernel_dir: str | os.PathLike[str] | None, notes: list[str]) 
         folders.append(folder)
     builtin = BuiltinFolder()
     local = Path("kernels")
-    if local.is_dir() and not local.samefile(builtin.path):
+    if _is_folder(local) and not local.samefile(builtin.path):
         folders.append(Folder(local, strict=False, notes=notes))
     return [*folders, builtin]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from convtool.picture import Layout
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """A format we write: ``colours`` and ``dtypes`` it can hold, and whether it can hold alpha."""
 
     name: str

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Real
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,7 @@ EXACT_BELOW = 2**24
 """A sum of integer weights is worth keeping as integers while it fits the 24 bits of a float32."""
 
 
-@dataclass(frozen=True)
-class Generated:
+class Generated(NamedTuple):
     """Finished weights (kh, kw) and, where they are exactly ``integers * scale``, both factors."""
 
     weights: Weights

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Real
 from types import MappingProxyType
+from typing import NamedTuple
 
 from convtool import formulas
 from convtool.errors import KernelError
@@ -29,8 +29,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One number a generator takes, with the inclusive range it must lie in."""
 
     name: str
@@ -41,8 +40,7 @@ class Parameter:
     meaning: str
 
 
-@dataclass(frozen=True)
-class Generator:
+class Generator(NamedTuple):
     """A named way to make a kernel; ``make`` expects values that ``generate`` has checked."""
 
     name: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from convtool.errors import GeometryError, UsageError
 
@@ -13,8 +12,7 @@ Padding = NamedPadding | tuple[Pair, Pair]
 """A name, or ((top, bottom), (left, right)) in samples."""
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(NamedTuple):
     """One axis of a sliding window; all lengths in samples."""
 
     size: int
@@ -49,8 +47,7 @@ class Axis:
         return min(max(at, 0), self.size - 1)
 
 
-@dataclass(frozen=True)
-class Geometry:
+class Geometry(NamedTuple):
     """Both axes of a sliding window."""
 
     rows: Axis

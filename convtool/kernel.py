@@ -20,8 +20,9 @@ MAX_SIDE = 1023
 EXACT_LIMIT = 2**24
 """Integers below this are exact in float32."""
 
-MAX_PARTS = 2048
-"""Into how many parts the smallest weight is divided at most in the search for a common factor."""
+COMMON_UNITS = ((1 << 20, 2.0**-50), (1 << 11, 2.0**-23))
+"""How a common factor of weights is searched: into how many parts the smallest weight is divided at most, and how far
+a ratio may be off; for numbers in double precision, and for numbers that have been through single precision."""
 
 MAX_MAPS = 4096
 """Most maps of one set; fixed. Sets of sets could otherwise grow without end."""
@@ -149,10 +150,10 @@ def factor(weights: Floats) -> tuple[Integers, Fraction] | None:
     if float(sizes.max()) / smallest >= EXACT_LIMIT:
         return None
     _, exponents = np.frexp(sizes)
-    # A power of two must divide exactly; a smallest weight like 1/9 may be off by what float32 did to it.
-    for unit, slack in ((Fraction(2) ** (int(exponents.min()) - 24), 0.0), (_common_unit(sizes), 2.0**-24)):
-        if unit is None:
-            continue
+    # A power of two must divide exactly; multiples of 1/9 may be off by what float32 did to them and to their unit.
+    units = [(Fraction(2) ** (int(exponents.min()) - 24), 0.0)]
+    units += [(unit, 2.0**-23) for parts, slack in COMMON_UNITS if (unit := _common_unit(sizes, parts, slack))]
+    for unit, slack in units:
         ratios = weights / float(unit)
         integers = np.rint(ratios)
         if (np.abs(ratios - integers) > slack * np.abs(ratios)).any():
@@ -167,16 +168,16 @@ def factor(weights: Floats) -> tuple[Integers, Fraction] | None:
     return None
 
 
-def _common_unit(sizes: Floats) -> Fraction | None:
-    """A fraction of the smallest size that all sizes are multiples of, as far as float32 can tell; None if none is."""
+def _common_unit(sizes: Floats, most: int, slack: float) -> Fraction | None:
+    """A fraction of the smallest size, at most ``most`` to one, that all sizes are multiples of; None if none is."""
     smallest = float(sizes.min())
     parts = 1
     for ratio in np.unique(sizes / smallest).tolist():
-        simple = Fraction(ratio).limit_denominator(MAX_PARTS)
-        if abs(float(simple) - ratio) > ratio * 2.0**-23:
+        simple = Fraction(ratio).limit_denominator(most)
+        if abs(float(simple) - ratio) > ratio * slack:
             return None
         parts = lcm(parts, simple.denominator)
-        if parts > MAX_PARTS:
+        if parts > most:
             return None
     return _simple(smallest / parts)
 

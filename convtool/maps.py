@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from convtool.definitions import fold
 from convtool.errors import KernelError, UsageError
@@ -14,8 +15,7 @@ from convtool.options import Range
 CLIP = Range("clip")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What is to be computed, apart from the kernels; the defaults of the command line and of ``apply``."""
 
     stride: Pair = (1, 1)
@@ -43,8 +43,7 @@ class Settings:
         return ("reflect" if self.padding == "same" else "zeros"), 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class MapSpec:
+class MapSpec(NamedTuple):
     """One feature map to be made: one kernel, or several joined by ``merge``."""
 
     label: str
@@ -67,10 +66,10 @@ def list_maps(sets: Sequence[KernelSet], settings: Settings) -> list[MapSpec]:
     else:
         maps = _merged(sets, settings)
     seen: set[str] = set()
-    for label in (fold(each.label) for each in maps):
-        if label in seen:
-            raise KernelError(f"the kernel {label} is given twice")
-        seen.add(label)
+    for each in maps:
+        if fold(each.label) in seen:
+            raise KernelError(f"the kernel {each.label} is given twice")
+        seen.add(fold(each.label))
     return maps
 
 

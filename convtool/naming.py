@@ -15,6 +15,7 @@ import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from convtool.errors import OutputError, UsageError
 from convtool.formats import format_of, is_image_suffix
@@ -24,8 +25,7 @@ STDIO = "-"
 FIELDS = ("stem", "suffix", "ext", "kernel", "map", "index", "parent")
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """An input: its path as it is read and shown, and its folder relative to the folder argument it came from."""
 
     path: str
@@ -46,8 +46,7 @@ class MapName:
     index: int
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """Where one map of one input goes; ``path`` is ``-`` for stdout."""
 
     path: str
@@ -59,8 +58,7 @@ class Target:
         return self.path == STDIO
 
 
-@dataclass(frozen=True)
-class Naming:
+class Naming(NamedTuple):
     """The output rule of a run; ``output`` and ``format`` are the options as given."""
 
     kind: str

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convtool.border import Border, Rows
+from convtool.channels import anchor_rows
 from convtool.engine.bank import Bank
 from convtool.engine.plan import Plan, make_plan
 from convtool.geometry import Geometry
@@ -132,12 +133,3 @@ class Sums:
             peak, whole = self._facts
             self._plans[channels] = make_plan(*self._arguments, channels, peak=peak, whole=whole, method=METHOD)
         return self._plans[channels]
-
-
-def anchor_rows(image: Rows, geometry: Geometry, first: int, last: int) -> Array:
-    """The pixels that output rows first..last belong to: (last - first, W', C)."""
-    rows = np.array([geometry.rows.anchor(i) for i in range(first, last)])
-    columns = np.array([geometry.columns.anchor(j) for j in range(geometry.columns.out)])
-    part: Array = image[int(rows[0]) : int(rows[-1]) + 1]
-    chosen: Array = part[rows - rows[0]][:, columns]
-    return chosen

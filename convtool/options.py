@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
+from typing import NamedTuple
 
 from convtool.errors import UsageError
 from convtool.geometry import Padding, Pair, pair, standard_padding
@@ -24,8 +24,7 @@ MAX_BYTES = 1 << 30
 """Default limit of bytes read from standard input: 1 GiB."""
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(NamedTuple):
     """How a map becomes sample values: a policy and the gain that multiplies the map first."""
 
     how: str

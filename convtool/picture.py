@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from convtool.errors import UsageError
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """What is known of a picture without its samples."""
 
     height: int

@@ -9,35 +9,36 @@ bank.npz#conv1        weights from a file
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import PurePath
+from types import MappingProxyType
+from typing import NamedTuple
 
 from convtool.errors import KernelError, UsageError
 from convtool.options import parse_number
 
 YAML_SUFFIXES = (".yaml", ".yml")
 ARRAY_SUFFIXES = (".npy", ".npz")
+_HERE = ("./", "../", ".\\", "..\\")  # a path, though it begins as a number may
 _ROW_END = r";[^\S\n]*\n|[;\n]"  # a semicolon at the end of a line is one end, not two
 
 
-@dataclass(frozen=True)
-class Inline:
+class Inline(NamedTuple):
     """Weights typed in place, row by row."""
 
     values: tuple[Fraction, ...]
     shape: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(NamedTuple):
     """A kernel spec: exactly one of ``name``, ``file`` or ``inline`` says where the weights come from."""
 
     text: str
     name: str = ""
     file: str = ""
     inline: Inline | None = None
-    parameters: dict[str, Fraction] = field(default_factory=dict)
+    parameters: Mapping[str, Fraction] = MappingProxyType({})
     typed: tuple[str, ...] = ()
     """Parameters as labels show them: ``sigma2.5``."""
     angle: int | None = None
@@ -50,6 +51,8 @@ def parse_spec(text: str) -> Spec:
         if not spec:
             raise KernelError("a kernel spec is empty")
         body, angle = _angle(spec)
+        if not body or body[0] in "#:":
+            raise KernelError("names no kernel; begin with a name, a file or weights")
         if _is_inline(body):
             return Spec(text, inline=_inline(body), angle=angle)
         file, tail = _file(body)
@@ -60,6 +63,8 @@ def parse_spec(text: str) -> Spec:
             name = name.removeprefix("#")
         else:
             name, parameters = _split_parameters(body)
+            if "@" in name:
+                raise KernelError("@angle stands last, behind #name and :parameters")
         values, typed = _parameters(name, parameters)
         return Spec(text, name=name, file=file, parameters=values, typed=typed, angle=angle)
     except (KernelError, UsageError) as error:
@@ -79,7 +84,7 @@ def _angle(spec: str) -> tuple[str, int | None]:
 def _is_inline(body: str) -> bool:
     if not body or body[0] not in "0123456789+-.[":
         return False
-    return not body.startswith(("./", "../", ".\\", "..\\")) and not _file(body)[0]
+    return not body.startswith(_HERE) and not _file(body)[0]
 
 
 def _file(body: str) -> tuple[str, str]:
@@ -87,7 +92,7 @@ def _file(body: str) -> tuple[str, str]:
     match = re.match(r"(.*?\.(?:yaml|yml|npy|npz))(?=$|[#:])", body, re.IGNORECASE | re.DOTALL)
     if match:
         return match[1], body[match.end() :]
-    if body[0] in "0123456789+-.[" and not body.startswith(("./", "../")):
+    if body[0] in "0123456789+-.[" and not body.startswith(_HERE):
         return "", body
     if "/" in re.split(r"[#:]", body, maxsplit=1)[0] or "\\" in body:
         suffix = PurePath(re.split(r"[#:]", body)[0]).suffix

@@ -17,7 +17,10 @@ def read_stdin(limit: int) -> bytes:
         raise UsageError("standard input is closed; name a file instead of -")
     if sys.stdin.isatty():
         raise UsageError("standard input is a terminal; pipe a picture in or name a file instead of -")
-    data = sys.stdin.buffer.read(limit + 1)
+    try:
+        data = sys.stdin.buffer.read(limit + 1)
+    except OSError as error:
+        raise InputError(error.strerror or str(error)) from None
     if len(data) > limit:
         raise InputError(f"has more than {limit:,} bytes; --max-bytes raises the limit")
     return data

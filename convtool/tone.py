@@ -12,10 +12,9 @@ keep y's units.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +27,7 @@ FULL = {"uint8": Fraction(255), "uint16": Fraction(65535), "float32": Fraction(1
 MIDDLE = {"uint8": Fraction(128), "uint16": Fraction(32768), "float32": Fraction(1, 2)}
 
 
-@dataclass(frozen=True)
-class Extent:
+class Extent(NamedTuple):
     """Smallest and largest value of a map, both finite."""
 
     low: float
@@ -170,9 +168,9 @@ def _fitted(policy: Range, source: str, to_output: Fraction, extent: Extent) -> 
     return gain * (FULL[source] - MIDDLE[source]) * to_output / peak, middle
 
 
-def tone_alpha(alpha: NDArray[np.floating[Any]], source: str, dtype: str, out: Array) -> None:
+def tone_alpha(alpha: Array, source: str, dtype: str, out: Array) -> None:
     """Write an alpha plane in units of ``source`` as samples of ``dtype``: scaled, rounded, clipped."""
-    if np.dtype(dtype).kind == "f":
+    if np.dtype(dtype).kind == "f" or (source == dtype and alpha.dtype == np.dtype(dtype)):
         np.copyto(out, alpha, casting="unsafe")
         return
     t = np.rint(affine(alpha, FULL[dtype] / FULL[source], Fraction(0)))

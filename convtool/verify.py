@@ -6,14 +6,13 @@ Sums of whole numbers are recomputed as fractions, without any rounding; all oth
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite, sqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.border import Border
 from convtool.engine import reference
 from convtool.filtering import FeatureMap, Member
 from convtool.options import Range
@@ -39,10 +38,11 @@ def largest_difference(found: FeatureMap, picture: Picture, count: int) -> float
     choose = random.Random(SEED)
     slack = _slack(found, picture)
     worst = 0.0
-    for _ in range(count):
-        i, j = choose.randrange(height), choose.randrange(width)
-        for actual, values in zip(found.samples[i, j], _pixel(found, picture, i, j, slack), strict=True):
-            worst = max(worst, _distance(float(actual), values, found.plan.layout.dtype))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(count):
+            i, j = choose.randrange(height), choose.randrange(width)
+            for actual, values in zip(found.samples[i, j], _pixel(found, picture, i, j, slack), strict=True):
+                worst = max(worst, _distance(float(actual), values, found.plan.layout.dtype))
     return worst
 
 
@@ -101,61 +101,79 @@ def _exact(value: float) -> Number:
     return Fraction(value) if isfinite(value) else value
 
 
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """What one kernel sees of one output pixel: samples (kh, kw, channels), alpha (kh, kw), and the anchor's."""
+
+    colours: NDArray[np.float64]
+    alpha: NDArray[np.float64]
+    anchor: NDArray[np.float64]
+    anchor_alpha: float
+
+
+def _window(member: Member, picture: Picture, i: int, j: int, full: float) -> _Window:
+    """The window of output (i, j), gathered sample by sample: outside is opaque under zeros and constant."""
+    axes, border = (member.geometry.rows, member.geometry.columns), member.border
+    taps = [
+        [reference.place(axis.start(at) + tap * axis.dilation, axis.size, border.mode) for tap in range(axis.kernel)]
+        for axis, at in zip(axes, (i, j), strict=True)
+    ]
+    rows, columns = ([0 if at is None else at for at in line] for line in taps)
+    stored = picture.samples[np.ix_(rows, columns)]
+    outside = np.logical_or.outer([at is None for at in taps[0]], [at is None for at in taps[1]])
+    colours = np.array(member.selection.rows(stored)[0 : len(rows)], dtype=np.float64)
+    colours[outside] = border.value
+    alpha = np.where(outside, full, stored[..., -1].astype(np.float64))
+    at = axes[0].anchor(i), axes[1].anchor(j)
+    here = picture.samples[at[0] : at[0] + 1, at[1] : at[1] + 1]
+    anchor = np.array(member.selection.rows(here)[0:1], dtype=np.float64)[0, 0]
+    return _Window(colours, alpha, anchor, float(here[0, 0, -1]))
+
+
 def _values(member: Member, picture: Picture, i: int, j: int, full: Fraction) -> tuple[list[Number], Number]:
     """One kernel's values at (i, j), one a channel, and the alpha there (as stored)."""
-    kernel, selection, geometry = member.kernel, member.selection, member.geometry
-    rows = selection.rows(picture.samples)
-    x: NDArray[Any] = np.asarray(rows[0 : rows.shape[0]]).transpose(2, 0, 1)
-    whole = kernel.weights if kernel.integers is None or kernel.scale is None else kernel.integers.astype(np.float64)
-    scale = kernel.scale if kernel.integers is not None and kernel.scale is not None else Fraction(1)
-    weights = whole if kernel.depth is not None else np.repeat(whole[None], len(x), axis=0)
+    kernel, selection = member.kernel, member.selection
+    seen = _window(member, picture, i, j, float(full))
+    count = seen.colours.shape[-1]
+    weights, scale = kernel.weights, Fraction(1)
+    if kernel.integers is not None and kernel.scale is not None:
+        weights, scale = kernel.integers.astype(np.float64), kernel.scale
+    weights = weights if kernel.depth is not None else np.repeat(weights[None], count, axis=0)
     opacity: Number = full
     if selection.alpha == "weighted":
-        channels, opacity = _weighted(member, x, weights, picture.opacity[..., 0], (i, j), full)
+        channels, opacity = _weighted(seen, weights, full, summed=selection.summed)
     else:
-        channels = [_sum(x[c], weights[c], member, member.border, i, j) for c in range(len(x))]
+        channels = [_sum(weights[c], seen.colours[..., c]) for c in range(count)]
         if selection.alpha == "anchor":
-            anchor = geometry.rows.anchor(i), geometry.columns.anchor(j)
-            opacity = _exact(float(picture.opacity[(*anchor, 0)]))
+            opacity = _exact(seen.anchor_alpha)
     if selection.summed:
         channels = [sum(channels, Fraction(0))]
     return [y * scale + Fraction(repr(kernel.bias)) for y in channels], opacity
 
 
-def _sum(plane: NDArray[Any], weight: NDArray[np.float64], member: Member, border: Border, i: int, j: int) -> Number:
-    """The sum of one plane under one plane of weights."""
-    return _exact(reference.output(plane[None], weight[None], 0.0, member.geometry, border, i, j))
+def _sum(weight: NDArray[np.float64], samples: NDArray[np.float64]) -> Number:
+    """The sum of one plane of a window; what a weight of 0 stands on does not matter, be it infinite."""
+    return _exact(float((weight * np.where(weight == 0, 0, samples)).sum()))
 
 
 def _weighted(
-    member: Member,
-    x: NDArray[Any],
-    weights: NDArray[np.float64],
-    alpha: NDArray[Any],
-    at: tuple[int, int],
-    full: Fraction,
+    seen: _Window, weights: NDArray[np.float64], full: Fraction, *, summed: bool
 ) -> tuple[list[Number], Number]:
     """Sums of colours weighted by alpha, one a channel, and the alpha there."""
-    geometry, border = member.geometry, member.border
-    opaque = Border("constant", float(full)) if border.mode in ("zeros", "constant") else border
-    outside = Border("constant", border.value * float(full)) if border.mode == "constant" else border
-    products = [np.where(alpha == 0, 0.0, plane.astype(np.float64)) * alpha for plane in x]
-    pairs = list(zip(products, weights, strict=True))
-    over = [_sum(product, weight, member, outside, *at) / full for product, weight in pairs]
-    under = [_sum(alpha, weight, member, opaque, *at) / full for weight in weights]
+    a = seen.alpha
+    products = [np.where(a == 0, 0, seen.colours[..., c]) * a for c in range(len(weights))]
+    over = [_sum(weight, product) / full for weight, product in zip(weights, products, strict=True)]
+    under = [_sum(weight, a) / full for weight in weights]
     totals = [_exact(float(plane.sum())) for plane in weights]
     if (weights >= 0).all() and weights.any():
-        everything = sum(totals, Fraction(0))
-        seen = sum(under, Fraction(0))
-        if member.selection.summed:
-            colours = [y / seen * everything if seen > 0 else Fraction(0) for y in [sum(over, Fraction(0))]]
-            return colours, full * seen / everything
+        if summed:
+            over, under, totals = ([sum(values, Fraction(0))] for values in (over, under, totals))
         # Without depth all channels have the same weights, and the alpha under them is the same.
-        return [y / under[0] * totals[0] if under[0] > 0 else Fraction(0) for y in over], full * under[0] / totals[0]
-    anchor = geometry.rows.anchor(at[0]), geometry.columns.anchor(at[1])
-    here = [_exact(float(plane[anchor])) for plane in x]
+        colours = [y / under[0] * totals[0] if under[0] > 0 else Fraction(0) for y in over]
+        return colours, full * under[0] / totals[0]
+    here = [_exact(float(value)) for value in seen.anchor]
     colours = [y + v * (t - u) for y, u, t, v in zip(over, under, totals, here, strict=True)]
-    return colours, _exact(float(alpha[anchor]))
+    return colours, _exact(seen.anchor_alpha)
 
 
 def _merge(values: tuple[Number, ...], how: str | None) -> Number:
@@ -171,7 +189,7 @@ def _tone(y: Number, policy: Range, source: str, dtype: str, ends: tuple[Fractio
     low, high = sorted(end * policy.gain for end in ends)
     y = y * policy.gain
     if policy.how == "abs":
-        y = abs(y)
+        y = y if y > 0 else -y
     elif policy.how == "shift":
         y = y + middle
     elif policy.how == "stretch" and low != high:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -29,8 +29,7 @@ _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(frozen=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A piece of text; ``plain`` if it stood without quotes."""
 
     text: str
@@ -38,16 +37,14 @@ class Scalar:
     line: int
 
 
-@dataclass(frozen=True)
-class Sequence:
+class Sequence(NamedTuple):
     """A list of nodes."""
 
     items: tuple[Node, ...]
     line: int
 
 
-@dataclass(frozen=True)
-class Mapping:
+class Mapping(NamedTuple):
     """Keys and their nodes, in the order of the file."""
 
     pairs: tuple[tuple[Scalar, Node], ...]
@@ -81,19 +78,17 @@ def parse_yaml(text: str, path: Path) -> Mapping:
 def _read(path: Path) -> str:
     try:
         status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise KernelError(f"{path}: is a folder; name a file in it, or use --kernel-dir {path}")
-        if not stat.S_ISREG(status.st_mode):
-            raise KernelError(f"{path}: is not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise KernelError(
-                f"{path}: has {status.st_size} bytes; kernel files hold at most {MAX_BYTES}, a fixed limit"
-            )
-        data = path.read_bytes()
+        data = path.read_bytes() if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES else b""
     except OSError as error:
         raise KernelError(f"{path}: {error.strerror or error}") from None
     except ValueError as error:  # a NUL in the name
         raise KernelError(f"{str(path)!r}: {error}") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise KernelError(f"{path}: is a folder; name a file in it, or use --kernel-dir {path}")
+    if not stat.S_ISREG(status.st_mode):
+        raise KernelError(f"{path}: is not a regular file")
+    if status.st_size > MAX_BYTES:
+        raise KernelError(f"{path}: has {status.st_size} bytes; kernel files hold at most {MAX_BYTES}, a fixed limit")
     if len(data) > MAX_BYTES:
         raise KernelError(f"{path}: has more than {MAX_BYTES} bytes, a fixed limit of kernel files")
     try:

@@ -394,9 +394,7 @@ def foreground(eye: float) -> Array:
     def spot(x: float, y: float, z: float) -> tuple[float, float]:
         return W + 2 * FOCAL * x / z, 2 * HORIZON - 2 * FOCAL * (y - eye) / z
 
-    def panel(
-        colour: Array, x0: float, x1: float, y0: float, y1: float, z0: float, z1: float, lean: float = 0
-    ) -> None:
+    def panel(colour: Array, x0: float, x1: float, y0: float, y1: float, z0: float, z1: float, lean: float = 0) -> None:
         """Draw a flat piece of the jetty between two corners; x counts from the middle of the deck."""
         a, b = (z1, z0) if x0 == x1 else (z0, z1)
         corners = ((x0, y0, z0), (x1, y0, a), (x1 + lean, y1, z1), (x0 + lean, y1, b))

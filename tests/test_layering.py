@@ -16,7 +16,7 @@ FLOORS = (
     ("options", "generators", "png_small"),
     ("kernel", "yamlfile", "spec", "picture", "stdio", "png"),
     ("definitions", "arrays", "facts", "formats", "tone", "engine.bank", "engine.reference"),
-    ("folders", "drawing", "naming", "engine.*"),
+    ("folders", "drawing", "naming", "making", "engine.*"),
     ("library", "engine", "maps", "console"),
     ("channels", "inputs", "decode", "encode"),
     ("opacity",),

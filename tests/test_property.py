@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from convtool import conv2d
 from convtool.border import MODES, Border
 from convtool.engine import reference
-from convtool.engine.plan import METHODS
+from convtool.engine.choice import METHODS
 from convtool.errors import GeometryError
 from convtool.geometry import resolve
+from convtool.kernel import factor
 from tests import naive
 
 Array = NDArray[Any]
@@ -48,10 +49,6 @@ class Case:
     scales: tuple[Fraction, ...]
     layer: naive.Layer
 
-    def __repr__(self) -> str:
-        kind = "float" if self.whole is None else f"whole times {', '.join(map(str, self.scales))}"
-        return f"x {self.x.dtype}{self.x.shape}, weight {kind} {self.weight.shape}, {self.layer}"
-
     @property
     def exact(self) -> bool:
         """Whether the contract promises exact sums, rounded once after the scale."""
@@ -67,6 +64,7 @@ def samples(draw: st.DrawFn, dtype: str, shape: tuple[int, int, int]) -> Array:
     seed = draw(st.integers(0, 2**32 - 1))
     random = np.random.default_rng(seed)
     kind = np.dtype(dtype)
+    found: Array
     if kind.kind == "f":
         found = random.normal(size=shape) * 10.0 ** draw(st.integers(-3, 5))
     else:
@@ -196,7 +194,8 @@ def test_the_oracle_is_the_definition(mode: str) -> None:
             for group in range(case.layer.groups)
         ]
         slow, fast = np.concatenate(parts), naive.correlate(case.x, case.weight, case.layer)
-        np.testing.assert_allclose(fast, slow, rtol=0, atol=float(naive.allowance(case.x, case.weight, case.layer).max()) * 1e-6)
+        slack = float(naive.allowance(case.x, case.weight, case.layer).max()) * 1e-6
+        np.testing.assert_allclose(fast, slow, rtol=0, atol=slack)
         if case.whole is not None and case.x.dtype.kind in "iu" and set(case.scales) == {Fraction(1)}:
             np.testing.assert_array_equal(fast, slow)
 
@@ -244,3 +243,28 @@ def test_where_border_samples_come_from(mode: str, size: int, positions: list[in
         slow = reference.place(position, size, mode)
         assert (outside if slow is None else line[slow]) == around[reach + position]
         assert (outside if source == -1 else line[source]) == around[reach + position]
+
+
+@settings(stable, max_examples=500)
+@given(
+    st.lists(st.integers(-60, 60), min_size=1, max_size=12).filter(any),
+    st.sampled_from(SCALES),
+    st.sampled_from([np.float64, np.float32]),
+)
+@example([6, 9, 8], Fraction(1, 10), np.float64)  # no two of these share their common factor
+@example([299, 587, 114], Fraction(1, 1000), np.float64)
+@example([25, -2], Fraction(1, 9), np.float32)
+def test_whole_numbers_times_a_scale_are_found_again(numbers: list[int], scale: Fraction, kind: type[Any]) -> None:
+    """Bare weights, as conv2d gets them and banks store them, keep the exactness of the numbers they were made of."""
+    whole = np.array(numbers).reshape(1, -1)
+    weights = (whole * scale.numerator / scale.denominator).astype(kind).astype(np.float64)
+    found = factor(weights)
+    assert found is not None
+    integers, unit = found
+    wanted = [number * scale for number in numbers]
+    if kind is np.float64:
+        assert [int(v) * unit for v in integers.ravel()] == wanted
+    else:  # rounded to single precision, the same up to that rounding
+        assert [float(v * unit) for v in integers.ravel().tolist()] == pytest.approx(
+            list(map(float, wanted)), rel=2.0**-23
+        )

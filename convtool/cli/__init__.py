@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, TextIO
 
 import click
 
@@ -79,6 +79,8 @@ def cli(context: click.Context) -> int | None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    # Products are small and strips are what threads share out; said before NumPy loads, it needs no looking after.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     fill_descriptors()
     _catch_signals()
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -106,7 +108,8 @@ def _told(error: Exception) -> int:
     if isinstance(error, MemoryError):
         say("needs more memory than there is")
     elif isinstance(error, OSError) and error.strerror:
-        say(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+        # One without a name comes from printing: files are opened by name.
+        say(f"{error.filename or 'cannot write to standard output'}: {error.strerror}")
     else:
         say(f"{type(error).__name__}: {error}; this should not happen, --debug shows where it did")
     return 1
@@ -161,6 +164,15 @@ def _leave(code: int) -> NoReturn:
         elif not code:
             say(f"cannot write to standard output: {error.strerror}")
             code = 1
-        # What is left in the buffer goes nowhere; without this the interpreter would complain at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:  # messages that nobody can read are no failure
+        _discard(sys.stderr)
     raise SystemExit(code)
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what is left in a buffer go nowhere; the interpreter would complain about it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

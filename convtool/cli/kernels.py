@@ -23,9 +23,14 @@ Examples:
 """
 
 
+# Taken before and behind show and check: nobody remembers which.
+_KERNEL_DIR = click.option("--kernel-dir", metavar="DIR", help="Look kernels up here first.")
+_DEBUG = click.option("--debug", is_flag=True, help="Show tracebacks.")
+
+
 @click.group("kernels", epilog=EPILOG, invoke_without_command=True, short_help="List, show and check kernels.")
-@click.option("--kernel-dir", metavar="DIR", help="Look kernels up here first.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@_KERNEL_DIR
+@_DEBUG
 @click.pass_context
 def command(context: click.Context, kernel_dir: str | None, debug: bool) -> None:
     """List the kernels that can be named, with family and summary."""
@@ -36,12 +41,14 @@ def command(context: click.Context, kernel_dir: str | None, debug: bool) -> None
 
 @command.command("show")
 @click.argument("specs", nargs=-1, required=True, metavar="NAME...")
+@_KERNEL_DIR
+@_DEBUG
 @click.pass_obj
-def show(kernel_dir: str | None, specs: tuple[str, ...]) -> None:
+def show(group_dir: str | None, specs: tuple[str, ...], kernel_dir: str | None, debug: bool) -> None:
     """Draw kernels: the matrix, its facts and its frequency response. NAME is any spec that --kernel takes."""
     from convtool.drawing import draw_kernel
 
-    library = _library(kernel_dir)
+    library = _library(group_dir if kernel_dir is None else kernel_dir)
     kernels = [kernel for spec in specs for kernel in library.load(spec).kernels]
     for at, kernel in enumerate(kernels):
         if at:
@@ -52,10 +59,12 @@ def show(kernel_dir: str | None, specs: tuple[str, ...]) -> None:
 
 @command.command("check")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@_KERNEL_DIR
+@_DEBUG
 @click.pass_obj
-def check(kernel_dir: str | None, files: tuple[str, ...]) -> int:
+def check(group_dir: str | None, files: tuple[str, ...], kernel_dir: str | None, debug: bool) -> int:
     """Read kernel files and make every kernel in them; exit code 1 if one is bad."""
-    library = _library(kernel_dir)
+    library = _library(group_dir if kernel_dir is None else kernel_dir)
     bad = 0
     for name in files:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from convtool.border import Border
 from convtool.engine.bank import bank_from_array
-from convtool.engine.plan import Plan, make_plan
+from convtool.engine.parallel import fill
+from convtool.engine.plan import make_plan
 from convtool.errors import UsageError
 from convtool.geometry import pair, resolve, standard_padding
+from convtool.kernel import EXACT_LIMIT
 
 __all__ = ["conv2d"]
 
@@ -54,7 +55,7 @@ def conv2d(
     GeometryError (a ValueError) where the window does not fit the padded image.
     """
     image, weights, biases = _checked(x, weight, bias, groups)
-    border = Border(padding_mode, float(constant_value) if padding_mode == "constant" else 0.0)
+    border = Border(padding_mode, _number(constant_value, "constant_value") if padding_mode == "constant" else 0.0)
     geometry = resolve(
         (image.shape[1], image.shape[2]),
         (weights.shape[2], weights.shape[3]),
@@ -62,11 +63,12 @@ def conv2d(
         padding=standard_padding(padding),
         dilation=pair(dilation, "dilation", 1),
     )
-    if threads < 1:
-        raise UsageError(f"threads is {threads}; it takes whole numbers from 1 up")
+    workers, _ = pair((threads, threads), "threads", 1)
     shape = (len(weights), *geometry.out)
     if out is None:
         out = np.empty(shape, dtype=np.float32)
+    elif not isinstance(out, np.ndarray):
+        raise UsageError(f"out is a {type(out).__name__}; it has to be a float32 array {shape}")
     elif out.shape != shape or out.dtype != np.float32:
         raise UsageError(f"out is {out.dtype} {out.shape}; it has to be float32 {shape}")
     elif np.may_share_memory(out, image):
@@ -78,33 +80,28 @@ def conv2d(
         chosen = slice(group * filters, (group + 1) * filters)
         rows = image[group * depth : (group + 1) * depth].transpose(1, 2, 0)
         bank = bank_from_array(weights[chosen])
+        if whole and bank.integers is not None and bank.bound(peak) >= EXACT_LIMIT:
+            peak = _largest(image)  # the samples may still be small enough for exact sums
         plan = make_plan(bank, geometry, border, depth, peak=peak, whole=whole, method=method)
-        _run(plan, rows, biases[chosen], out[chosen], threads)
+        fill(plan, rows, out[chosen].transpose(1, 2, 0), biases[chosen] if biases[chosen].any() else None, workers)
     return out
 
 
 def sample_bounds(image: NDArray[Any]) -> tuple[float, bool]:
-    """The largest magnitude of the samples, and whether they are integers: from the dtype where that is narrow."""
+    """The largest magnitude of the samples, and whether they are integers.
+
+    From the dtype where that is narrow; for floats, the end of float32.
+    """
     if image.dtype.kind not in "iu":
         return float(np.finfo(np.float32).max), False
     if image.dtype.itemsize <= 2:
         info = np.iinfo(image.dtype)
         return float(max(-info.min, info.max)), True
-    return float(max(-int(image.min()), int(image.max()))), True
+    return _largest(image), True
 
 
-def _run(plan: Plan, image: NDArray[Any], bias: NDArray[np.float64], out: NDArray[np.float32], threads: int) -> None:
-    def strip(rows: tuple[int, int]) -> None:
-        first, last = rows
-        values = plan.values(image, first, last)
-        out[:, first:last] = (values + bias.astype(np.float32)).transpose(2, 0, 1)
-
-    if threads == 1:
-        for rows in plan.strips():
-            strip(rows)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(strip, plan.strips()))
+def _largest(image: NDArray[Any]) -> float:
+    return float(max(-int(image.min()), int(image.max())))
 
 
 def _checked(
@@ -128,8 +125,16 @@ def _checked(
         raise UsageError(
             f"weight spans {weights.shape[1]} channels in {groups} group(s); x has {image.shape[0]} channels"
         )
-    biases = np.zeros(len(weights)) if bias is None else np.asarray(bias, dtype=np.float64)
+    biases = np.zeros(len(weights)) if bias is None else np.asarray(bias)
+    if biases.dtype.kind not in "biuf":
+        raise UsageError(f"bias has dtype {biases.dtype}; it takes real numbers")
     if biases.shape != (len(weights),):
         raise UsageError(f"bias has shape {biases.shape}; it has to be ({len(weights)},), one number a filter")
     image = image.astype(np.uint8) if image.dtype.kind == "b" else image
-    return image, weights.astype(np.float64), biases
+    return image, weights.astype(np.float64), biases.astype(np.float64)
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, (int, float, np.integer, np.floating)):
+        return float(value)
+    raise UsageError(f"{name} is {value!r}; it takes a number")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,12 @@ class Bank:
         """The largest magnitude that any partial sum can reach, before the scale, for samples up to ``peak``."""
         return float(np.abs(self.multiplied).sum(axis=(1, 2, 3)).max()) * peak
 
+    def reach(self, low: float, high: float) -> tuple[float, float]:
+        """Smallest and largest sum, before the scale, that samples from ``low`` to ``high`` can give."""
+        positive = self.multiplied.clip(min=0).sum(axis=(1, 2, 3))
+        negative = self.multiplied.clip(max=0).sum(axis=(1, 2, 3))
+        return float((positive * low + negative * high).min()), float((positive * high + negative * low).max())
+
     def exact(self, peak: float, whole: bool) -> bool:
         """Whether sums of samples up to ``peak`` are whole numbers that float32 holds exactly."""
         return self.integers is not None and whole and self.bound(peak) < EXACT_LIMIT
@@ -66,24 +73,36 @@ def bank_from_array(weight: Floats) -> Bank:
     return Bank(weight, np.stack([pair[0] for pair in found]), tuple(pair[1] for pair in found), each=False)
 
 
-def scaled(sums: NDArray[np.generic], bank: Bank, exact: bool) -> NDArray[np.float32]:
-    """Multiply sums (..., M) by the scale of their filter, rounding once: float32 of the same shape."""
+def scaled(sums: NDArray[Any], bank: Bank, exact: bool) -> NDArray[np.float32]:
+    """Multiply sums (..., M) by the scale of their filter, rounding once: float32 of the same shape, in new memory."""
+    out = np.empty(sums.shape, dtype=np.float32)
+    scale_into(out, sums, bank, exact)
+    return out
+
+
+def scale_into(out: NDArray[np.float32], sums: NDArray[Any], bank: Bank, exact: bool) -> None:
+    """``scaled`` into given memory; ``out`` may be ``sums`` itself."""
     if len(set(bank.scales)) == 1:
-        return scale_by(sums, bank.scales[0], exact)
-    parts = [scale_by(sums[..., n], scale, exact) for n, scale in enumerate(bank.scales)]
-    return np.stack(parts, axis=-1)
+        _scale_into(out, sums, bank.scales[0], exact)
+        return
+    for n, scale in enumerate(bank.scales):
+        _scale_into(out[..., n], sums[..., n], scale, exact)
 
 
-def scale_by(sums: NDArray[np.generic], scale: Fraction, exact: bool) -> NDArray[np.float32]:
+def _scale_into(out: NDArray[np.float32], sums: NDArray[Any], scale: Fraction, exact: bool) -> None:
     """``sums * scale`` in float32. Exact sums are rounded once: a division is right to the last bit."""
     top, bottom = scale.numerator, scale.denominator
-    single = sums.astype(np.float32, copy=False)
-    if scale == 1:
-        return single
-    if top == 1 and bottom < EXACT_LIMIT:
-        return single / np.float32(bottom)
-    if bottom == 1 and top < EXACT_LIMIT:
-        return single * np.float32(top)
-    if exact:
-        return (sums.astype(np.float64) * top / bottom).astype(np.float32)
-    return single * np.float32(top / bottom)
+    short = top < EXACT_LIMIT and bottom < 2**60 and bottom & (bottom - 1) == 0  # exact in float32, so is the product
+    if exact and not short and not (top == 1 and bottom < EXACT_LIMIT):
+        out[...] = sums.astype(np.float64) * top / bottom
+        return
+    verb, factor = (
+        (np.divide, bottom) if top == 1 and bottom < EXACT_LIMIT and not short else (np.multiply, top / bottom)
+    )
+    if sums.dtype != np.float32:  # ufuncs of mixed types go through a buffer, which costs more than a pass
+        np.copyto(out, sums, casting="unsafe")
+        sums = out
+    if scale != 1:
+        verb(sums, np.float32(factor), out=out)
+    elif sums.ctypes.data != out.ctypes.data:
+        out[...] = sums

@@ -1,55 +1,271 @@
-"""Sums by matrix multiplication: windows unrolled into columns (im2col), all filters times all windows at once.
+"""Sums by matrix multiplication without unrolling windows: batches of small products that overlap in memory.
 
-For kernels with depth and for banks. The unrolled columns are made block by block, so that memory stays bounded
-for any kernel, and the partial sums of long windows are added in double precision.
+Every padded row is written in float32 once for each column shift, so the buffer reads ``Q[row][shift][channel][x]``.
+The consecutive rows of Q from one image row on then are the whole input of the output rows there, and a matrix
+that holds the kernel as a band turns them into R output rows at once:
+
+    (R*N, K) @ (K, columns) -> (R*N, columns)          one for every R output rows, all in one batched ``matmul``
+
+Batch members overlap in Q; nothing is copied between them. A stride is a larger distance between batches, its
+columns are dealt out while Q is filled; a dilation of the rows deals the rows of Q out into phases.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convtool.border import Rows, Strips
 from convtool.engine.bank import Bank
+from convtool.engine.cascade import Cascade
+from convtool.engine.workspace import PerThread, Shape, as_strided
 from convtool.geometry import Geometry
 
 Array = NDArray[Any]
+Deals = list[tuple[Array, Any]]
+FLOAT = np.dtype(np.float32)
 
-TAPS = 128
-"""Taps multiplied in one single-precision product; its rounding stays far below 2e-6 of sum|w|*max|x|."""
+CLIFF = 1_000_000
+"""Multiplications up to which OpenBLAS takes its small-matrix path, about twice as fast just below as just above."""
 
-BLOCK = 1 << 20
-"""Samples in one block of unrolled columns (4 MB)."""
+PIECE = 80
+"""Products added in a row inside one matrix product. A constant image and equal weights round every sum the same
+way, so rounding can reach a third of this many units; 2e-6 is 33 of them."""
 
+BAND_ROWS = 4
+"""Rows of the matrix of one product: fewer leave the processor waiting for memory, more multiply more zeros."""
 
-def run(planes: Array, bank: Bank, geometry: Geometry, rows: int) -> Array:
-    """Sums of ``rows`` output rows from padded float32 planes (C, strip rows, columns, 1): (rows, W', N), unscaled."""
-    filters, width = len(bank.weights), geometry.columns.out
-    weight = bank.multiplied.reshape(filters, -1)
-    used = np.flatnonzero(weight.any(axis=0))
-    taps = np.stack(np.unravel_index(used, bank.weights.shape[1:]), axis=1)
-    matrix = weight[:, used].astype(np.float32)
-    out = np.zeros((filters, rows, width), dtype=np.float32)
-    step = max(1, min(width, BLOCK // TAPS))
-    for row in range(rows):
-        for left in range(0, width, step):
-            right = min(left + step, width)
-            out[:, row, left:right] = _block(planes, taps, matrix, geometry, row, left, right)
-    return np.ascontiguousarray(out.transpose(1, 2, 0))
+PANEL = 3072
+"""Samples of a row that are worked on at a time, so that Q stays in cache for wide images."""
 
 
-def _block(planes: Array, taps: Array, matrix: Array, geometry: Geometry, row: int, left: int, right: int) -> Array:
-    """Sums of output samples left..right of one row, (N, right - left)."""
-    rows, columns = geometry.rows, geometry.columns
-    total: Array | None = None
-    for first in range(0, len(taps), TAPS):
-        part = taps[first : first + TAPS]
-        unrolled = np.empty((len(part), right - left), dtype=np.float32)
-        for line, (c, u, v) in zip(unrolled, part, strict=True):
-            start = left * columns.stride + v * columns.dilation
-            stop = start + (right - left - 1) * columns.stride + 1
-            line[:] = planes[c, row * rows.stride + u * rows.dilation, start : stop : columns.stride, 0]
-        product = matrix[:, first : first + TAPS] @ unrolled
-        total = product if total is None else np.add(total, product, dtype=np.float64)
-    return np.zeros((len(matrix), right - left)) if total is None else total
+class Gemm:
+    """Sums of one bank by overlapping matrix products."""
+
+    dtype = FLOAT
+
+    def __init__(
+        self, bank: Bank, geometry: Geometry, channels: int, strip_dtype: np.dtype[Any], shifts: int = 0
+    ) -> None:
+        """``strip_dtype`` holds the samples exactly until they are written to Q, the narrower the faster.
+
+        ``shifts``: how many shifted copies of a row Q holds, 0 for the best; the other taps are read further on.
+        """
+        self.geometry, self.strip_dtype = geometry, strip_dtype
+        rows, columns = geometry.rows, geometry.columns
+        self.depth, self.channels = (1, channels) if bank.each else (channels, 1)
+        self.filters = len(bank.weights)
+        self.outputs = channels if bank.each else self.filters
+        shared = gcd(rows.stride, rows.dilation)
+        self.unit, self.down, self.spread = shared, rows.stride // shared, rows.dilation // shared
+        self.phases = self.spread if self.down == 1 else 1
+        self.shifts = self._shifts(shifts or best_shifts(columns.kernel, rows.kernel, self.depth, self.filters))
+        self.groups = -(-columns.kernel // self.shifts)
+        self.advance = self.shifts * columns.dilation // columns.stride
+        self.width = columns.out * self.channels
+        unit = self.channels if columns.stride > 1 else 1
+        count = -(-self.width // PANEL)
+        self.panel = -(-self.width // (count * unit)) * unit
+        self.pitch = self.panel + (self.groups - 1) * self.advance * self.channels
+        self.step = self.shifts * self.depth
+        joined = self.filters == 1 or self.phases == 1  # whether rows of all filters lie evenly apart
+        self.band = max(1, BAND_ROWS // self.filters) if joined and self.step <= PIECE else 1
+        self.pieces = self._pieces(bank)
+        self._bound: PerThread[_Bound] = PerThread()
+
+    def _shifts(self, wanted: int) -> int:
+        """With a stride, groups of shifts have to be whole strides apart."""
+        columns = self.geometry.columns
+        unit = columns.stride // gcd(columns.stride, columns.dilation)
+        return min(-(-wanted // unit) * unit, columns.kernel)
+
+    def _pieces(self, bank: Bank) -> list[tuple[Array, int, int]]:
+        """Matrices (R*N, K), the row of Q where each starts to read, and its column shift in samples."""
+        kh = bank.size[0]
+        apart = 1 if self.phases > 1 else self.spread
+        height = (kh - 1) * apart + 1
+        pieces = []
+        for group in range(self.groups):
+            window = np.zeros((self.filters, height, self.shifts, self.depth), dtype=np.float32)
+            chosen = bank.multiplied[..., group * self.shifts : (group + 1) * self.shifts]
+            window[:, ::apart, : chosen.shape[3]] = chosen.transpose(0, 2, 3, 1)
+            flat = window.reshape(self.filters, -1)
+            used = np.flatnonzero(flat.any(axis=0))
+            for part in np.array_split(used, -(-len(used) // PIECE)) if len(used) else ():
+                start, stop = int(part[0]), int(part[-1]) + 1
+                matrix = self._matrix(flat[:, start:stop])
+                pieces.append((matrix, start, group * self.advance * self.channels))
+        return pieces or [(self._matrix(np.zeros((self.filters, 1), dtype=np.float32)), 0, 0)]
+
+    def _matrix(self, weights: Array) -> Array:
+        """The weights (N, K) of one piece as a band: output row r reads r steps further down."""
+        step, taps = self.down * self.step, weights.shape[1]
+        matrix = np.zeros((self.band, self.filters, (self.band - 1) * step + taps), dtype=np.float32)
+        for row in range(self.band):
+            matrix[row, :, row * step : row * step + taps] = weights
+        return matrix.reshape(self.band * self.filters, -1)
+
+    @property
+    def products(self) -> float:
+        """Multiplications for each output sample of one filter, the zeros of the bands included."""
+        return float(sum(matrix.shape[1] for matrix, _, _ in self.pieces))
+
+    def sums(self, strips: Strips, image: Rows, first: int, last: int, out: Array | None = None) -> Array:
+        """Unscaled sums of output rows first..last, (rows, W', outputs), float32.
+
+        Written into ``out`` of that shape if it is given and its samples lie side by side along the columns;
+        else a view of this thread's memory, valid until its next call.
+        """
+        rows = last - first
+        bound = self._bound.get(rows, self._wanted, self._bind)
+        strips.fill(bound.strip, image, self.geometry.rows.start(first))
+        planar = bound.planar if out is None or not self._direct(out) else self._planar(out)
+        for target, source in bound.deals:
+            target[...] = source
+        for left, deals in bound.panels:
+            for target, source in deals:
+                target[...] = source
+            for phase in range(self.phases):
+                out = planar[phase :: self.phases, :, left : left + self.panel]
+                self._multiply(bound.rows[phase], out, bound.spare)
+        return planar.transpose(0, 2, 1) if self.channels == 1 else planar.reshape(rows, -1, self.channels)
+
+    def _direct(self, out: Array) -> bool:
+        """Whether products may be written straight into ``out``.
+
+        Not for many filters: their rows lie whole planes apart, often a power of two, and evict each other from cache.
+        """
+        if out.dtype != FLOAT:
+            return False
+        if self.channels > 1:
+            return out.strides[1:] == (4 * self.channels, 4)
+        apart = self.band == 1 and self.filters <= BAND_ROWS and out.strides[2] >= 4 * out.shape[1]
+        return out.strides[1] == 4 and (self.filters == 1 or apart)
+
+    def _planar(self, out: Array) -> Array:
+        """The output as (rows, N, samples)."""
+        return out.transpose(0, 2, 1) if self.channels == 1 else out.reshape(len(out), 1, self.width)
+
+    def _multiply(self, flat: Array, out: Array, spare: Array) -> None:
+        """Sums of the output rows of one phase and panel into ``out``, (rows, N, samples)."""
+        rows, _, width = out.shape
+        whole = rows // self.band * self.band
+        for start, stop, band in ((0, whole, self.band), (whole, rows, rows - whole)):
+            if start < stop:
+                block = out[start:stop]
+                if self.band > 1:
+                    block = block.reshape((stop - start) // band, band * self.filters, width)
+                self._batch(flat, start, band, block, spare)
+
+    def _batch(self, flat: Array, start: int, band: int, out: Array, spare: Array) -> None:
+        """One band of output rows after the other: ``flat`` (rows of Q, pitch), ``out`` (batches, R*N, samples)."""
+        step, height = self.down * self.step, band * self.filters
+        parts = [
+            (np.ascontiguousarray(matrix[:height, : matrix.shape[1] - (self.band - band) * step]), row, shift)
+            for matrix, row, shift in self.pieces
+        ]
+        most = max(CLIFF // (height * max(part.shape[1] for part, _, _ in parts)), 64)
+        count = -(-out.shape[2] // most)
+        columns = -(-out.shape[2] // (count * 16)) * 16
+        for left in range(0, out.shape[2], columns):
+            block = out[..., left : left + columns]
+            cascade = Cascade(block, spare)
+            for part, row, shift in parts:
+                source = as_strided(
+                    flat[start * step + row :, shift + left :],
+                    (len(block), part.shape[1], block.shape[2]),
+                    (band * step * self.pitch, self.pitch, 1),
+                )
+                np.matmul(part, source, out=cascade.target())
+                cascade.add()
+            cascade.finish()
+
+    def _heights(self, rows: int) -> tuple[int, int]:
+        """Padded rows of a strip, and how many of them each phase of Q holds."""
+        axis = self.geometry.rows
+        height = (rows - 1) * axis.stride + axis.span
+        return height, -(-height // (self.unit * self.phases))
+
+    @property
+    def _strip_columns(self) -> int:
+        """Columns of the strip that the shifted copies read; those beyond the padded image hold zeros."""
+        columns = self.geometry.columns
+        samples = -(-self.width // self.panel) * self.panel + self.pitch - self.panel
+        last = (self.shifts - 1) * columns.dilation + (-(-samples // self.channels) - 1) * columns.stride
+        return max(last + 1, columns.padded)
+
+    def _wanted(self, rows: int) -> list[tuple[Shape, np.dtype[Any]]]:
+        height, kept = self._heights(rows)
+        return [
+            ((self.phases, kept, self.shifts, self.depth, self.pitch), FLOAT),
+            ((self.depth, height, self._strip_columns, self.channels), self.strip_dtype),
+            ((rows, self.filters, self.width), FLOAT),
+            ((rows * self.filters * self.panel if len(self.pieces) > 1 else 0,), FLOAT),
+        ]
+
+    def _bind(self, rows: int, arrays: list[Array]) -> _Bound:
+        q, planes, planar, spare = arrays
+        columns = self.geometry.columns
+        strip = planes[0] if self.depth == 1 else planes[..., 0].transpose(1, 2, 0)
+        panels: list[tuple[int, Deals]] = []
+        for left in range(0, self.width, self.panel):
+            deals: Deals = []
+            for phase in range(self.phases):
+                for c in range(self.depth):
+                    source = planes[c, phase * self.unit :: self.unit * self.phases]
+                    self._deal(deals, q[phase, :, :, c], source, left)
+            panels.append((left, deals))
+        beyond = planes[:, :, columns.padded :]
+        flat = [q[phase].reshape(-1, self.pitch) for phase in range(self.phases)]
+        return _Bound(strip[:, : columns.padded], [(beyond, 0)] if beyond.size else [], panels, flat, planar, spare)
+
+    def _deal(self, deals: Deals, target: Array, source: Array, left: int) -> None:
+        """Copies of one channel's rows, (rows, columns, channels), into ``target``, (rows, shifts, samples).
+
+        They start at output sample ``left``. Without a stride, all shifts of all rows are one copy from
+        overlapping views.
+        """
+        columns, height, e = self.geometry.columns, min(len(target), len(source)), self.channels
+        down = source.strides[0] // source.itemsize
+        if len(target) > height:
+            deals.append((target[height:], 0))
+        flat = as_strided(source, (height, down), (down, 1))
+        if columns.stride == 1:
+            shape, steps = (height, self.shifts, self.pitch), (down, columns.dilation * e, 1)
+            deals.append((target[:height], as_strided(flat[:, left:], shape, steps)))
+            return
+        shape = (height, self.shifts, self.pitch // e)
+        for channel in range(e):
+            start = left * columns.stride + channel
+            view = as_strided(flat[:, start:], shape, (down, columns.dilation * e, columns.stride * e))
+            deals.append((target[:height, :, channel::e], view))
+
+
+@dataclass(frozen=True, eq=False)
+class _Bound:
+    """Q, and what fills it, in one thread's memory for one strip height."""
+
+    strip: Array
+    deals: Deals
+    panels: list[tuple[int, Deals]]
+    """The first sample of each panel, and the copies that write it to Q."""
+    rows: list[Array]
+    planar: Array
+    spare: Array
+
+
+def best_shifts(kernel_columns: int, kernel_rows: int, depth: int, filters: int) -> int:
+    """Shifted copies of a row: all for small and deep kernels, else the few that cost least."""
+    if kernel_columns <= 7 or depth > 1 or filters > BAND_ROWS:
+        return kernel_columns
+
+    def cost(shifts: int) -> float:
+        groups = -(-kernel_columns // shifts)
+        pieces = groups * -(-kernel_rows * shifts // PIECE)
+        return groups * shifts * kernel_rows + pieces * ((BAND_ROWS - 1) * shifts + 8) + 4 * shifts
+
+    return min((3, 4, 5), key=cost)

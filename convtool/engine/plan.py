@@ -7,25 +7,28 @@ the same run gives the same bytes every time; and none of it may change a result
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.border import Border, Rows, fill_strip
-from convtool.engine import gemm, taps
-from convtool.engine.bank import Bank, scaled
+from convtool.border import Border, Rows, Strips
+from convtool.engine import blas
+from convtool.engine.bank import Bank, scale_into, scaled
+from convtool.engine.choice import METHODS, Choice, candidates
+from convtool.engine.taps import Taps
 from convtool.errors import UsageError
 from convtool.geometry import Geometry
 
-METHODS = ("auto", "taps", "gemm")
 
-STRIP = 200_000
-"""Samples of a strip that are filtered in one go: long enough calls, short enough to stay in cache."""
+class Method(Protocol):
+    """What the methods have in common."""
 
-FEW_FILTERS = 4
-"""Banks of up to this many filters without depth are summed tap by tap."""
+    def sums(self, strips: Strips, image: Rows, first: int, last: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Unscaled sums of output rows first..last, (rows, W', outputs), perhaps written into ``out``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,12 @@ class Plan:
     exact: bool
     bound: float
     strip_rows: int
+    whole: bool
+    """Whether the samples are integers."""
+    reason: str
+    """Why this method, in a few words: ``taps int16: 3 passes``."""
+    runner: Method = field(repr=False)
+    padded: Strips = field(repr=False)
 
     def __str__(self) -> str:
         return f"{self.method} {self.dtype.name}"
@@ -57,22 +66,63 @@ class Plan:
             yield first, min(first + self.strip_rows, height)
 
     def sums(self, image: Rows, first: int, last: int) -> NDArray[Any]:
-        """Unscaled sums of output rows first..last of an image (H, W, C): (last - first, W', output channels)."""
-        rows, columns = self.geometry.rows, self.geometry.columns
-        height = (last - first - 1) * rows.stride + rows.span
-        if self.bank.each:
-            planes = np.empty((1, height, columns.padded, self.channels), dtype=self.dtype)
-            strip = planes[0]
-        else:
-            planes = np.empty((self.channels, height, columns.padded, 1), dtype=self.dtype)
-            strip = planes[..., 0].transpose(1, 2, 0)
-        fill_strip(strip, image, self.border, rows.start(first), columns.start(0))
-        run = gemm.run if self.method == "gemm" else taps.run
-        return run(planes, self.bank, self.geometry, last - first)
+        """Unscaled sums of output rows first..last of an image (H, W, C): (last - first, W', output channels).
+
+        A view of this thread's scratch memory whose last two axes lie contiguous together. It may be overwritten,
+        and is lost with the next call on the same thread, of this or any other plan.
+        """
+        sums = self._run(image, first, last, None)
+        return sums if self.bank.each or sums.shape[2] == 1 else np.ascontiguousarray(sums)
 
     def values(self, image: Rows, first: int, last: int) -> NDArray[np.float32]:
-        """Scaled sums of output rows first..last, without bias: float32."""
-        return scaled(self.sums(image, first, last), self.bank, self.exact)
+        """Scaled sums of output rows first..last, without bias: float32, an array of its own."""
+        return scaled(self._run(image, first, last, None), self.bank, self._rational)
+
+    def write(self, image: Rows, first: int, last: int, out: NDArray[np.float32]) -> None:
+        """Scaled sums of output rows first..last into ``out``, (last - first, W', output channels), any strides."""
+        sums = self._run(image, first, last, out)
+        scale_into(out, sums, self.bank, self._rational)
+
+    @property
+    def _rational(self) -> bool:
+        """Whether sums may be whole numbers: they are if the samples stay well below what their type allows."""
+        return self.bank.integers is not None and self.whole
+
+    def _run(self, image: Rows, first: int, last: int, out: NDArray[Any] | None) -> NDArray[Any]:
+        watched = image if self.whole else _Watched(image)
+        # Samples near the end of float32 may overflow to infinity, as they would in any framework.
+        with np.errstate(over="ignore", invalid="ignore"), self._held():
+            sums = self.runner.sums(self.padded, watched, first, last, out)
+            if isinstance(watched, _Watched) and not watched.finite:
+                sums = self._careful.sums(self.padded, image, first, last)
+        return sums
+
+    def _held(self) -> AbstractContextManager[None]:
+        return blas.one_thread() if self.method in ("gemm", "separable") else nullcontext()
+
+    @cached_property
+    def _careful(self) -> Taps:
+        """Taps without structure: the products of all other methods would spread a NaN beyond its windows."""
+        return Taps(self.bank, self.geometry, self.channels, np.dtype(np.float32), plain=True)
+
+
+class _Watched:
+    """Rows that remember whether all samples read so far were finite."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self.finite = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, C)."""
+        return self._rows.shape
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        samples: NDArray[Any] = self._rows[rows]
+        if samples.size and not (np.isfinite(samples.min()) and np.isfinite(samples.max())):
+            self.finite = False
+        return samples
 
 
 def make_plan(
@@ -87,29 +137,37 @@ def make_plan(
 ) -> Plan:
     """Choose how to compute a sum over an image of ``channels``.
 
-    ``peak`` bounds the magnitude of the samples, ``whole`` says that they are integers. Raises UsageError for a
-    method that does not exist.
+    ``peak`` bounds the magnitude of the samples, ``whole`` says that they are integers. A method that cannot do this
+    sum (``separable`` for a kernel of high rank) gives way to the best that can. Raises UsageError for a method that
+    does not exist.
     """
     if method not in METHODS:
         raise UsageError(f"method {method!r} is not one of {', '.join(METHODS)}")
     if border.mode == "constant":
         peak = max(peak, abs(border.value))
         whole = whole and border.value == np.rint(border.value)
-    if method == "auto":
-        deep = not bank.each and bank.weights.shape[1] > 1
-        method = "gemm" if deep or len(bank.weights) > FEW_FILTERS else "taps"
-    if method == "gemm" and bank.each:
-        method = "taps"
-    dtype = np.dtype(np.float32) if method == "gemm" else taps.choose_dtype(bank, peak, whole)
-    pitch = geometry.columns.padded * channels
+    found = candidates(bank, geometry, channels, peak=peak, whole=whole, method=method)
+    best = min(found, key=lambda choice: choice.cost)
+    runner = best.make()
+    columns = geometry.columns
     return Plan(
         bank=bank,
         geometry=geometry,
         border=border,
         channels=channels,
-        method=method,
-        dtype=dtype,
+        method=best.method,
+        dtype=best.dtype,
         exact=bank.exact(peak, whole),
         bound=bank.bound(peak),
-        strip_rows=max(1, min(STRIP // pitch, geometry.rows.out)),
+        strip_rows=max(1, min(best.strip_rows, geometry.rows.out)),
+        whole=whole,
+        reason=_reason(best, found),
+        runner=runner,
+        padded=Strips(border, geometry.rows.size, columns.size, columns.start(0), columns.padded),
     )
+
+
+def _reason(best: Choice, found: list[Choice]) -> str:
+    others = [f"{choice.method} {choice.cost:.2g}" for choice in sorted(found, key=lambda c: c.cost)[1:]]
+    text = f"{best.why}, about {best.cost:.2g} ns a sample"
+    return f"{text} ({', '.join(others)})" if others else text

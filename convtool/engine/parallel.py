@@ -1,0 +1,51 @@
+"""Strips shared out among threads: a range of rows for each, so that calls stay long and memory close."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convtool.border import Rows
+from convtool.engine import blas
+from convtool.engine.plan import Plan
+
+
+def over_strips(strips: Iterable[tuple[int, int]], work: Callable[[int, int], None], threads: int = 1) -> None:
+    """Call ``work(first, last)`` for every strip, each thread going through a range of rows from top to bottom.
+
+    BLAS is held at one thread meanwhile. What ``work`` does must not depend on what it did before: then the number
+    of threads changes no byte. An exception in one thread is raised here when all have come to an end.
+    """
+    rows = list(strips)
+    threads = min(threads, len(rows))
+
+    def run(part: list[tuple[int, int]]) -> None:
+        for first, last in part:
+            work(first, last)
+
+    with blas.one_thread():
+        if threads <= 1:
+            run(rows)
+            return
+        cuts = [len(rows) * at // threads for at in range(threads + 1)]
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(run, [rows[start:stop] for start, stop in pairwise(cuts)]))
+
+
+def fill(
+    plan: Plan, image: Rows, out: NDArray[np.float32], bias: NDArray[np.float64] | None = None, threads: int = 1
+) -> None:
+    """Scaled sums of a whole image (H, W, C), plus a bias for each filter, into ``out`` (H', W', M), any strides."""
+
+    def strip(first: int, last: int) -> None:
+        block = out[first:last]
+        plan.write(image, first, last, block)
+        for n, value in enumerate(() if bias is None else bias):
+            np.add(block[..., n], np.float32(value), out=block[..., n])
+
+    over_strips(plan.strips(), strip, threads)
