@@ -12,10 +12,9 @@ from PIL import Image
 from convtool.errors import InputError
 from convtool.formats import format_of, refusal
 from convtool.picture import Layout
-from convtool.png16 import write_png16
+from convtool.png import PngWriter
 
 PILLOW_NAMES = {
-    "png": "PNG",
     "jpg": "JPEG",
     "tif": "TIFF",
     "webp": "WEBP",
@@ -26,10 +25,14 @@ PILLOW_NAMES = {
 
 
 class Encoding(NamedTuple):
-    """Encoder settings: ``quality`` of jpg and webp, ``compress`` (fast, small, 0 to 9) of lossless formats."""
+    """Encoder settings: ``quality`` of jpg and webp, ``compress`` (fast, small, 0 to 9) of lossless formats.
+
+    ``threads`` are those of one encoder; None: as it sees fit. They never change the bytes.
+    """
 
     quality: int = 92
     compress: str = "fast"
+    threads: int | None = None
 
 
 def encode(
@@ -48,11 +51,15 @@ def encode(
         np.lib.format.write_array(file, np.ascontiguousarray(plain), allow_pickle=False)
         return
     kept = _kept(metadata, layout)
+    if format_name == "png":
+        depth = 8 if layout.dtype == "uint8" else 16
+        height, width, channels = samples.shape
+        options: dict[str, Any] = {"compress": encoding.compress, "metadata": kept, "threads": encoding.threads}
+        with PngWriter(file, height, width, channels, depth, **options) as png:
+            png.write(samples)
+        return
     if layout.channels > 1 and layout.dtype != "uint8":
-        if format_name == "png":
-            write_png16(samples, file, _level(encoding), kept)
-        else:
-            _write_deep_tiff(samples, layout, encoding, file)
+        _write_deep_tiff(samples, layout, encoding, file)
         return
     image = Image.fromarray(np.ascontiguousarray(plain))
     # Told by the suffix of a file's name, Pillow imports one plugin; told by format, it imports five.
@@ -78,7 +85,6 @@ def _kept(metadata: dict[str, Any], layout: Layout) -> dict[str, Any]:
 
 def _accepted(format_name: str, kept: dict[str, Any]) -> dict[str, Any]:
     known = {
-        "png": ("icc_profile", "exif", "dpi"),
         "jpg": ("icc_profile", "exif", "dpi"),
         "tif": ("icc_profile", "dpi"),
         "webp": ("icc_profile", "exif"),
@@ -87,16 +93,7 @@ def _accepted(format_name: str, kept: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in kept.items() if key in known.get(format_name, ())}
 
 
-def _level(encoding: Encoding) -> int:
-    """zlib's level."""
-    return {"fast": 1, "small": 9}.get(encoding.compress) or int(encoding.compress)
-
-
 def _options(format_name: str, layout: Layout, encoding: Encoding) -> dict[str, Any]:
-    if format_name == "png":
-        if encoding.compress == "small":
-            return {"optimize": True}
-        return {"compress_level": _level(encoding)}
     if format_name == "jpg":
         return {"quality": encoding.quality}
     if format_name == "webp":

@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
 
 # From the bottom up: a module may import only modules that stand on a lower floor than its own.
 FLOORS = (
-    ("errors", "png16", "atomic"),
-    ("geometry", "border", "formulas"),
-    ("options", "generators"),
-    ("kernel", "yamlfile", "spec", "picture", "stdio"),
+    ("errors", "png_filters", "deflate", "atomic"),
+    ("geometry", "border", "formulas", "png_strips"),
+    ("options", "generators", "png_small"),
+    ("kernel", "yamlfile", "spec", "picture", "stdio", "png"),
     ("definitions", "arrays", "facts", "formats", "extent", "rounding", "engine.bank", "engine.reference"),
     ("folders", "drawing", "naming", "making", "tone", "engine.*"),
     ("library", "engine", "maps", "console"),
@@ -36,6 +36,7 @@ ONLY_USERS = {
     "yaml": {"yamlfile"},
     "PIL": {"decode", "encode", "api"},
     "tifffile": {"encode"},
+    "isal": {"deflate"},
 }
 NEVER = {"scipy", "cv2", "skimage", "torch", "matplotlib"}
 
