@@ -13,7 +13,7 @@ from convtool import options
 from convtool.errors import UsageError
 from convtool.filtering import filter_map, plan_map
 from convtool.geometry import Padding, Pair, pair, standard_padding
-from convtool.kernel import KernelSet
+from convtool.kernel import Kernel, KernelSet
 from convtool.library import Library
 from convtool.light import SRGB, light_of
 from convtool.maps import Settings, list_maps
@@ -28,7 +28,7 @@ RAW = Range("raw")
 
 def apply(
     image: NDArray[Any] | Image,
-    kernels: str | KernelSet | Sequence[str | KernelSet],
+    kernels: str | Kernel | KernelSet | Sequence[str | Kernel | KernelSet],
     *,
     stride: int | Pair | str = 1,
     pad: object = "same",
@@ -49,7 +49,7 @@ def apply(
     (8, 8)
 
     image: an array (H, W) or (H, W, C), two and four channels ending in alpha, or a Pillow image.
-    kernels: a ``--kernel`` spec, a KernelSet, or several of them.
+    kernels: a ``--kernel`` spec, a Kernel, a KernelSet, or several of them.
     stride, dilation: whole numbers, (rows, columns), or text as on the command line.
     pad: a number, (rows, columns), ((top, bottom), (left, right)), or ``same``, ``valid``, ``full``.
     border: ``zeros``, ``constant=V``, ``replicate``, ``reflect``, ``symmetric``, ``circular``; by default reflect
@@ -93,14 +93,18 @@ def apply(
     return found
 
 
-def _sets(kernels: str | KernelSet | Sequence[str | KernelSet]) -> list[KernelSet]:
-    given = [kernels] if isinstance(kernels, (str, KernelSet)) else kernels
-    if not isinstance(given, Sequence) or not all(isinstance(kernel, (str, KernelSet)) for kernel in given):
-        raise UsageError("kernels takes a --kernel spec, a KernelSet (see load_kernel), or a list of them")
+def _sets(kernels: object) -> list[KernelSet]:
+    given = [kernels] if isinstance(kernels, (str, KernelSet, Kernel)) else kernels
+    if not isinstance(given, Sequence) or not all(isinstance(each, (str, KernelSet, Kernel)) for each in given):
+        raise UsageError("kernels takes a --kernel spec, a Kernel or KernelSet (see load_kernel), or a list of them")
     if not given:
         raise UsageError("no kernel is given")
     loaded = iter(Library().load_all([kernel for kernel in given if isinstance(kernel, str)]))
-    return [kernel if isinstance(kernel, KernelSet) else next(loaded) for kernel in given]
+    return [next(loaded) if isinstance(kernel, str) else _as_set(kernel) for kernel in given]
+
+
+def _as_set(kernel: Kernel | KernelSet) -> KernelSet:
+    return kernel if isinstance(kernel, KernelSet) else KernelSet(kernel.label, (kernel,), kernel.summary)
 
 
 def _picture(image: Any) -> Picture:

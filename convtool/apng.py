@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import IO
 
+from convtool.deflate import crc32
 from convtool.picture import Timing
 
 SHORT = 65535
@@ -58,4 +58,4 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _write(file: IO[bytes], kind: bytes, data: bytes) -> None:
-    file.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
+    file.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc32(kind + data)))

@@ -189,6 +189,8 @@ def make_folders(jobs: Sequence[Job]) -> None:
     for folder in sorted(folders):
         try:
             folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise OutputError(f"{folder}: exists and is no folder; name another with -o") from None
         except OSError as error:
             raise OutputError(f"{folder}: cannot be made a folder ({error.strerror or error})") from None
         if not os.access(folder, os.W_OK | os.X_OK):

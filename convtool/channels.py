@@ -146,9 +146,11 @@ def _deep(layout: Layout, kernel: Kernel, depth: int, colours: tuple[int, ...], 
     if depth == 3 and layout.colours == 1 and len(colours) == 1:
         return Selection((0, 0, 0), luma=False, summed=True, alpha=alpha)
     if depth != len(colours):
+        with_alpha = layout.alpha and len(colours) > layout.colours
+        way = "leave out --alpha filter, which counts alpha" if with_alpha else "convert the picture"
         raise GeometryError(
-            f"{kernel.label} spans {depth} channels, the picture has {len(colours)} ({layout}); "
-            f"convert it, or use a kernel of depth {len(colours)} or without depth"
+            f"{kernel.label} spans {depth} channel{'' if depth == 1 else 's'}, the picture has {len(colours)}"
+            f" ({layout}); {way}, or use a kernel of depth {len(colours)} or without depth"
         )
     return Selection(colours, luma=False, summed=True, alpha=alpha)
 

@@ -10,8 +10,15 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from convtool.stdio import check_stdout
+
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from convtool.drawing import Line
+
+_screen: Console | None = None
+"""What the progress bar is drawn on, while there is one."""
 
 Item = TypeVar("Item")
 
@@ -37,6 +44,9 @@ def say(message: str) -> None:
     if sys.stderr is None:
         return
     try:
+        if _screen is not None:  # above the progress bar, in one piece
+            _screen.print(f"convtool: {shown(message)}", markup=False, emoji=False, highlight=False, soft_wrap=True)
+            return
         sys.stderr.write(f"convtool: {shown(message)}\n")
         sys.stderr.flush()
     except (OSError, ValueError):
@@ -61,13 +71,20 @@ def progress(items: Iterable[Item], total: int, *, enabled: bool) -> Iterator[It
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
+    global _screen
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield from bar.track(items, total=total)
+    screen = Console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, redirect_stderr=False, redirect_stdout=False) as bar:
+        _screen = screen
+        try:
+            yield from bar.track(items, total=total)
+        finally:
+            _screen = None
 
 
 def draw(lines: Iterable[Line]) -> None:
     """Lines on stdout: coloured by their heat on a terminal, plain text when piped."""
+    check_stdout("the result")
     if not sys.stdout.isatty():
         for line in lines:
             sys.stdout.write(_encodable("".join(shown(piece.text) for piece in line).rstrip()) + "\n")

@@ -87,7 +87,7 @@ def _facts(kernel: Kernel) -> Iterator[tuple[str, str]]:
         if max(kernel.size) <= LARGEST:
             yield "", f"column [{_vector(found.column)}] times row [{_vector(found.row)}]"
     else:
-        yield "rank", f"{found.rank}: not separable"
+        yield "rank", f"{found.rank} over the channels" if kernel.depth is not None else f"{found.rank}: not separable"
     yield "symmetry", ", ".join(found.symmetry) or "none"
     yield "gain", f"{number(found.total)} on a flat picture, {number(found.peak_gain)} at the strongest frequency"
     yield "range", f"{number(found.low)} to {number(found.high)} on 8-bit input; shown by {kernel.range or 'clip'}"

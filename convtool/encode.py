@@ -15,10 +15,9 @@ from convtool.errors import InputError
 from convtool.formats import format_of, needs_deep, refusal
 from convtool.metadata import PREDICTOR, fitting
 from convtool.picture import Layout, Timing
-from convtool.png16 import write_png16
+from convtool.png import PngWriter
 
 PILLOW_NAMES = {
-    "png": "PNG",
     "jpg": "JPEG",
     "tif": "TIFF",
     "webp": "WEBP",
@@ -29,10 +28,14 @@ PILLOW_NAMES = {
 
 
 class Encoding(NamedTuple):
-    """Encoder settings: ``quality`` of jpg and webp, ``compress`` (fast, small, 0 to 9) of lossless formats."""
+    """Encoder settings: ``quality`` of jpg and webp, ``compress`` (fast, small, 0 to 9) of lossless formats.
+
+    ``threads`` are those of one encoder; None: as it sees fit. They never change the bytes.
+    """
 
     quality: int = 92
     compress: str = "fast"
+    threads: int | None = None
 
 
 def encode(
@@ -51,14 +54,18 @@ def encode(
         np.lib.format.write_array(file, np.ascontiguousarray(plain), allow_pickle=False)
         return
     kept = fitting(metadata, format_name, layout)
+    if format_name == "png":
+        depth = 8 if layout.dtype == "uint8" else 16
+        height, width, channels = samples.shape
+        options: dict[str, Any] = {"compress": encoding.compress, "metadata": kept, "threads": encoding.threads}
+        with PngWriter(file, height, width, channels, depth, **options) as png:
+            png.write(samples)
+        return
     if needs_deep(format_name, layout):
         from convtool.deep import write_tiff
 
         write_tiff([samples], layout.alpha, _is_packed(encoding), kept, file)
         _add_directories(file, kept.get("exif", b""))
-        return
-    if format_name == "png" and layout.channels > 1 and layout.dtype != "uint8":
-        write_png16(samples, file, _level(encoding), kept)
         return
     exif = kept.get("exif", b"")
     # Told by the suffix of a file's name, Pillow imports one plugin; told by format, it imports five.
@@ -133,11 +140,6 @@ def _image(samples: NDArray[Any]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(samples[..., 0] if samples.shape[2] == 1 else samples))
 
 
-def _level(encoding: Encoding) -> int:
-    """zlib's level."""
-    return {"fast": 1, "small": 9}.get(encoding.compress) or int(encoding.compress)
-
-
 def _is_packed(encoding: Encoding) -> bool:
     """Whether a tif is compressed at all."""
     return encoding.compress not in ("fast", "0")
@@ -145,8 +147,6 @@ def _is_packed(encoding: Encoding) -> bool:
 
 def _options(format_name: str, layout: Layout, encoding: Encoding, kept: dict[str, Any]) -> dict[str, Any]:
     """What Pillow is told, metadata included."""
-    if format_name == "png":
-        return {**_png_options(encoding), **_png_metadata(kept)}
     if format_name == "jpg":
         comment = kept.pop("text", {}).get("Comment")
         return {"quality": encoding.quality, **kept, **({"comment": comment.encode()} if comment else {})}
@@ -161,18 +161,3 @@ def _options(format_name: str, layout: Layout, encoding: Encoding, kept: dict[st
         exif[PREDICTOR] = 3 if layout.dtype == "float32" else 2
         return {"compression": "tiff_adobe_deflate", "exif": exif, **kept}
     return kept
-
-
-def _png_options(encoding: Encoding) -> dict[str, Any]:
-    return {"optimize": True} if encoding.compress == "small" else {"compress_level": _level(encoding)}
-
-
-def _png_metadata(kept: dict[str, Any]) -> dict[str, Any]:
-    if not (text := kept.pop("text", None)):
-        return kept
-    from PIL.PngImagePlugin import PngInfo
-
-    info = PngInfo()
-    for key, value in text.items():
-        info.add_text(key, value)
-    return {**kept, "pnginfo": info}

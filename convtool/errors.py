@@ -38,4 +38,8 @@ class InputError(ConvtoolError):
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived: clean up and leave with 143."""
+    """SIGTERM or SIGHUP arrived: clean up and leave with 128 and its number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number

@@ -91,12 +91,15 @@ def _check(generator: str, parameter: Parameter, value: Number) -> Number:
     """Return the value as int, Fraction or float, or say what it should have been."""
     number = isinstance(value, Real) and not isinstance(value, bool)
     good = number and (isinstance(value, Fraction | int) or math.isfinite(value))
-    good = good and parameter.minimum <= value <= parameter.maximum
+    # As they are written: 1/10 is not below a limit of 0.1.
+    low, high = Fraction(str(parameter.minimum)), Fraction(str(parameter.maximum))
+    good = good and (low <= value <= high or parameter.minimum <= value <= parameter.maximum)
     if good and parameter.integer:
         good = value == int(value)
     if not good:
         kind = "a whole number" if parameter.integer else "a number"
-        limit = f"; {LIMIT}" if parameter.name == "size" else ""
+        too_large = parameter.name == "size" and number and value > MAX_SIDE
+        limit = f"; {LIMIT}" if too_large else ""
         raise KernelError(
             f"{generator}: {parameter.name} ({parameter.meaning}) must be {kind} from {parameter.minimum:g}"
             f" to {parameter.maximum:g}, not {plain(value)}{limit}"

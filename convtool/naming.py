@@ -221,6 +221,8 @@ def check_collisions(pairs: Iterable[tuple[Source, Target]]) -> list[str]:
 
 def _parting(first: Source, second: Source) -> str:
     """The way out for two inputs with one output name: a template in which they differ."""
+    if Path(first.path).stem.casefold() != Path(second.path).stem.casefold():
+        return "part them with {stem}, as in -o 'OUT/{stem}_{map}.{ext}'"
     suffixes = {Path(first.path).suffix.casefold(), Path(second.path).suffix.casefold()}
     if len(suffixes) > 1:
         return "part them with -o 'OUT/{stem}_{suffix}_{map}.{ext}'"

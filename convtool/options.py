@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from fractions import Fraction
 from math import isfinite
 from typing import NamedTuple
@@ -17,6 +17,9 @@ CHANNELS = ("each", "sum", "luma", "r", "g", "b", "a")
 ALPHAS = ("weighted", "keep", "filter", "drop")
 DTYPES = ("uint8", "uint16", "float32")
 FORMAT_NAMES = ("png", "jpg", "tif", "webp", "bmp", "ppm", "pgm", "npy")
+
+MAX_COUNT = 1_000_000
+"""Largest stride, padding or dilation, in samples."""
 
 MAX_PIXELS = 89_478_485
 """Default limit of an input's pixels: a quarter of a gigabyte of RGB, the level at which Pillow warns."""
@@ -34,10 +37,14 @@ class Range(NamedTuple):
         return self.how if self.gain == 1 else f"{self.how}:{self.gain}"
 
 
-def did_you_mean(word: str, words: Iterable[str]) -> str:
+def did_you_mean(word: str, words: Collection[str]) -> str:
     """A clause "; did you mean ...?" for a mistyped word, or nothing."""
     import difflib  # only a mistyped word needs it
 
+    if word.casefold() in words:  # right but for its case
+        return f"; did you mean {word.casefold()}?"
+    if len(word) < 2 or word.isdigit():
+        return ""
     close = difflib.get_close_matches(word.casefold(), list(words), n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
@@ -82,11 +89,18 @@ def parse_range(text: str) -> Range:
 
 def parse_pair(text: str, name: str) -> Pair:
     """``N`` or ``NxM`` (rows x columns), whole numbers from 1 up."""
-    match = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", text, re.ASCII)
+    match = re.fullmatch(r"(-?\d+)(?:[xX](-?\d+))?", text, re.ASCII)
     if not match:
         raise UsageError(f"{name} {text!r} is not N or NxM (rows x columns), as in 2 or 2x1")
-    rows = int(match[1])
-    return pair((rows, int(match[2]) if match[2] else rows), name, 1)
+    rows = _count(match[1], name)
+    return pair((rows, _count(match[2], name) if match[2] else rows), name, 1)
+
+
+def _count(digits: str, name: str) -> int:
+    """A whole number of samples, small enough to mean anything."""
+    if len(digits) > 12 or int(digits) > MAX_COUNT:
+        raise UsageError(f"{name} {digits[:20]} is too large; at most {MAX_COUNT:,}")
+    return int(digits)
 
 
 def parse_padding(text: str) -> Padding:
@@ -94,12 +108,12 @@ def parse_padding(text: str) -> Padding:
     words = ("same", "valid", "full")
     if text in words:
         return standard_padding(text)
-    if match := re.fullmatch(r"(\d{1,6})(?:[xX](\d{1,6}))?", text, re.ASCII):
-        rows = int(match[1])
-        return standard_padding((rows, int(match[2]) if match[2] else rows))
-    if match := re.fullmatch(r"(\d{1,6}),(\d{1,6}),(\d{1,6}),(\d{1,6})", text, re.ASCII):
-        top, right, bottom, left = (int(number) for number in match.groups())
-        return (top, bottom), (left, right)
+    if match := re.fullmatch(r"(-?\d+)(?:[xX](-?\d+))?", text, re.ASCII):
+        rows = _count(match[1], "pad")
+        return standard_padding((rows, _count(match[2], "pad") if match[2] else rows))
+    if re.fullmatch(r"-?\d+(,-?\d+){3}", text, re.ASCII):
+        top, right, bottom, left = (_count(number, "pad") for number in text.split(","))
+        return standard_padding(((top, bottom), (left, right)))
     hint = did_you_mean(text, words)
     raise UsageError(f"pad {text!r} is not N, NxM, T,R,B,L (top, right, bottom, left), same, valid or full{hint}")
 

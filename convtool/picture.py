@@ -107,4 +107,7 @@ def picture_from_array(array: ArrayLike) -> Picture:
         values = values * np.uint8(255)
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite in it
         samples = values.astype(np.dtype(layout.dtype), copy=False)
-    return Picture(samples.reshape(layout.height, layout.width, layout.channels), layout.alpha)
+    notes: tuple[str, ...] = ()
+    if layout.dtype == "float32" and (odd := int(np.count_nonzero(~np.isfinite(samples)))):
+        notes = (f"{odd:,} of its samples {'is' if odd == 1 else 'are'} not finite (NaN or infinity)",)
+    return Picture(samples.reshape(layout.height, layout.width, layout.channels), layout.alpha, notes=notes)

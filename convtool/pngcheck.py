@@ -6,9 +6,9 @@ A chunk that only carries metadata may be damaged without harm to the picture; s
 from __future__ import annotations
 
 import io
-import zlib
 from typing import IO
 
+from convtool.deflate import crc32
 from convtool.errors import InputError
 
 BLOCK = 1 << 20
@@ -50,12 +50,12 @@ def check_png(file: IO[bytes]) -> tuple[io.BytesIO | None, list[str]]:
 
 def _checksum(file: IO[bytes], kind: bytes, length: int) -> int | None:
     """The checksum of a chunk's data; None where the file ends within them."""
-    checksum = zlib.crc32(kind)
+    checksum = crc32(kind)
     while length:
         block = file.read(min(length, BLOCK))
         if not block:
             return None
-        checksum = zlib.crc32(block, checksum)
+        checksum = crc32(block, checksum)
         length -= len(block)
     return checksum
 

@@ -42,7 +42,8 @@ class Report:
             return
         self.written += result.frame == 0
         layout = result.plan.layout
-        colours = layout.height * layout.width * layout.colours
+        filtered = result.plan.members[0].selection.alpha == "channel"  # then alpha is clipped like a colour
+        colours = layout.height * layout.width * (layout.channels if filtered else layout.colours)
         counts = self._clipped.setdefault(result.work.spec.label, [0, 0])
         counts[0] += result.clipped
         counts[1] += colours

@@ -22,7 +22,7 @@ GAPS = 1.25
 
 
 class Strip(NamedTuple):
-    """A strip as one flat array; with gaps, (rows, W, C) has ``pitch`` elements from row to row, else ``pitch`` is 0."""
+    """A strip as one flat array; with gaps, its rows are ``pitch`` elements apart, without them ``pitch`` is 0."""
 
     flat: Array
     shape: tuple[int, ...]

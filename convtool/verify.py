@@ -39,8 +39,9 @@ def largest_difference(found: FeatureMap, picture: Picture, count: int) -> float
     slack = _slack(found, picture)
     worst = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(count):
-            i, j = choose.randrange(height), choose.randrange(width)
+        # As many different pixels as there are, if so many are asked for.
+        for at in choose.sample(range(height * width), min(count, height * width)):
+            i, j = divmod(at, width)
             for actual, values in zip(found.samples[i, j], _pixel(found, picture, i, j, slack), strict=True):
                 worst = max(worst, _distance(float(actual), values, found.plan.layout.dtype))
     return worst
@@ -58,8 +59,11 @@ def _distance(actual: float, values: list[Number], dtype: str) -> float:
     if dtype == "float32":
         same = actual == expected or (actual != actual and expected != expected)
         return 0.0 if same else abs(actual - expected) if isfinite(actual - expected) else float("inf")
-    ends = [_rounded(value + side, dtype) for value in values[1:] for side in (-TIE, TIE)]
-    return 0.0 if ends and min(ends) <= actual <= max(ends) else abs(actual - expected)
+    if len(values) == 1:
+        return abs(actual - expected)
+    # The first value, too: an absolute value may fold the slack on both sides of it to one.
+    ends = [_rounded(value + side, dtype) for value in values for side in (-TIE, TIE)]
+    return 0.0 if min(ends) <= actual <= max(ends) else abs(actual - expected)
 
 
 def _slack(found: FeatureMap, picture: Picture) -> float:

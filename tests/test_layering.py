@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
 
 # From the bottom up: a module may import only modules that stand on a lower floor than its own.
 FLOORS = (
-    ("errors", "png16", "atomic"),
-    ("geometry", "border", "formulas", "pngcheck"),
-    ("options", "generators", "icc"),
-    ("kernel", "yamlfile", "spec", "picture", "stdio"),
+    ("errors", "png_filters", "deflate", "atomic"),
+    ("geometry", "border", "formulas", "png_strips", "pngcheck"),
+    ("options", "generators", "png_small", "icc"),
+    ("kernel", "yamlfile", "spec", "picture", "stdio", "png"),
     (
         *("definitions", "arrays", "facts", "formats", "extent", "rounding", "light"),
         *("engine.bank", "engine.reference"),
@@ -41,6 +41,7 @@ ONLY_USERS = {
     "PIL": {"decode", "encode", "api", "metadata", "modes", "frames", "deep", "exififd"},
     "tifffile": {"deep"},
     "imagecodecs": {"deep"},
+    "isal": {"deflate"},
 }
 NEVER = {"scipy", "cv2", "skimage", "torch", "matplotlib"}
 

@@ -18,7 +18,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "kernels").glob("*.yaml"))
 NAMES = {name for path in FILES for name in yaml.safe_load(path.read_text("utf-8"))}
-RUNTIME = {"numpy", "pillow", "click", "rich", "pyyaml", "threadpoolctl"}
+RUNTIME = {"numpy", "pillow", "click", "rich", "pyyaml", "threadpoolctl", "isal"}
 OWN = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "CONVTOOL", "VIRTUAL_ENV"))}
 
 

@@ -91,8 +91,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if "--debug" in arguments:
             raise
         code = _told(error)
-    except Terminated:
-        code = 143
+    except Terminated as stopped:
+        code = stopped.exit_code
     except KeyboardInterrupt:
         code = 130
     _leave(code)
@@ -133,9 +133,11 @@ def _run(arguments: list[str]) -> int:
 
 
 def _catch_signals() -> None:
-    """Ctrl-C and SIGTERM unwind the run, so that it cleans up; a Ctrl-C that is ignored stays so."""
+    """Ctrl-C, SIGTERM and a closing terminal unwind the run, so that it cleans up; ignored ones stay so."""
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, _stop)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _stop)  # nohup ignores it, and so do we then
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
 
@@ -150,7 +152,9 @@ def _stop(number: int, frame: object) -> None:
     if now - _stopped_at < 1:
         return
     _stopped_at = now
-    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise Terminated(number)
 
 
 def _leave(code: int) -> NoReturn:

@@ -215,7 +215,7 @@ def _execute(jobs: list[Job], found: Found, run_options: Options, given: dict[st
             report.finish(job.source.path)
     except (KeyboardInterrupt, Terminated) as stop:
         console.say(f"interrupted: {len(report.done)} of {report.inputs} done")
-        return 143 if isinstance(stop, Terminated) else 130
+        return stop.exit_code if isinstance(stop, Terminated) else 130
     _summarise(report, found, quiet=quiet, verbose=given["verbose"])
     return report.exit_code
 

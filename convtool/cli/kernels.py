@@ -9,6 +9,7 @@ import click
 
 from convtool import console
 from convtool.errors import ConvtoolError
+from convtool.stdio import check_stdout, print_line
 
 if TYPE_CHECKING:
     from convtool.definitions import Definition
@@ -65,6 +66,7 @@ def show(group_dir: str | None, specs: tuple[str, ...], kernel_dir: str | None, 
 def check(group_dir: str | None, files: tuple[str, ...], kernel_dir: str | None, debug: bool) -> int:
     """Read kernel files and make every kernel in them; exit code 1 if one is bad."""
     library = _library(group_dir if kernel_dir is None else kernel_dir)
+    check_stdout("the result")
     bad = 0
     for name in files:
         try:
@@ -73,7 +75,7 @@ def check(group_dir: str | None, files: tuple[str, ...], kernel_dir: str | None,
             bad += 1
             console.say(str(error))
         else:
-            click.echo(f"{console.shown(name)}: good, {maps}")
+            print_line(f"{console.shown(name)}: good, {maps}")
     _say_notes(library)
     return 1 if bad else 0
 
