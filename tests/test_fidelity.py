@@ -15,7 +15,7 @@ from PIL import Image, features
 from skimage import data
 
 from convtool.border import MODES
-from tests.pictures import Array, Run, chunk, damaged_chunk, noise, opened, png, png16, samples, saved
+from tests.pictures import Array, Run, chunk, cmyk_profile, damaged_chunk, noise, opened, png, png16, samples, saved
 
 IDENTITY = ("-k", "identity", "-q")
 
@@ -107,6 +107,16 @@ def test_cmyk_without_a_profile_says_so(apply: Run) -> None:
     assert code == 0
     assert err == "convtool: a.jpg: CMYK was converted to RGB without a profile, as it has none\n"
     assert samples("out.png")[4, 4, 0] > 240
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tif"])
+def test_cmyk_goes_through_its_profile(apply: Run, suffix: str) -> None:
+    saved(f"a.{suffix}", Image.new("CMYK", (8, 8), (255, 0, 0, 0)), icc_profile=cmyk_profile())
+    code, _, err = apply(f"a.{suffix}", "-k", "identity", "-o", "out.png")
+    assert (code, err) == (0, f"convtool: a.{suffix}: CMYK was converted to RGB through its profile\n")
+    red, green, blue = samples("out.png")[4, 4].tolist()
+    assert red > 120 > 80 > max(green, blue), "what this printer calls cyan is red"
+    assert "icc_profile" not in opened("out.png").info, "it was the profile of CMYK"
 
 
 def test_cmyk_with_a_damaged_profile_goes_on_without_it(apply: Run) -> None:
