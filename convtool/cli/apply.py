@@ -95,7 +95,7 @@ def command(**given: Any) -> int:
     if given["dry_run"]:
         from convtool.cli.dryrun import dry_run
 
-        return dry_run(jobs, found.failures, run_options, json=given["json_"])
+        return dry_run(jobs, found.failures, run_options, json=given["json_"], verbose=given["verbose"])
     return _execute(jobs, found, run_options, given)
 
 
@@ -201,6 +201,7 @@ def _execute(jobs: list[Job], found: Found, run_options: Options, given: dict[st
             if given["verbose"]:
                 plan = result.plan
                 console.say(f"{result.work.source.path} -> {result.work.target.path}  {plan.layout}  {plan.methods}")
+                console.say(f"  because {plan.reasons}")
 
     try:
         for path, reason in found.failures:
