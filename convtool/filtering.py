@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -82,6 +82,11 @@ class MapPlan(NamedTuple):
         """How the members are computed, as ``--dry-run`` shows it."""
         return ", ".join(dict.fromkeys(str(member.plan) for member in self.members))
 
+    @property
+    def reasons(self) -> str:
+        """Why they are computed so, as ``-v`` shows it."""
+        return "; ".join(dict.fromkeys(member.plan.reason for member in self.members))
+
     def strips(self) -> Iterator[tuple[int, int]]:
         """Strips of output rows that every member can do in one go."""
         step = min(member.plan.strip_rows for member in self.members)
@@ -100,10 +105,11 @@ class FeatureMap:
     """Colour samples that clipping changed."""
 
 
+@lru_cache(maxsize=256)
 def plan_map(spec: MapSpec, layout: Layout, settings: Settings, light: Light = SRGB) -> MapPlan:
-    """Plan a map for pictures of ``layout``; raises GeometryError where the kernel does not fit them.
+    """Plan a map for pictures of ``layout``, once for all of them; raises GeometryError where the kernel does not fit.
 
-    ``light`` is their tone curve, which ``--linear`` needs.
+    ``light`` is their tone curve, which ``--linear`` needs. A plan holds no pixels and may be used by several threads.
     """
     members = tuple(_plan_member(kernel, layout, settings, light) for kernel in spec.members)
     shapes = {member.geometry.out for member in members}

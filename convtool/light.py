@@ -6,6 +6,7 @@ to the same 0..F as coded ones (0..255, 0..65535, 0..1), so 0 and F mean the sam
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,10 +69,17 @@ def light_of(profile: bytes | None, notes: list[str]) -> Light:
     """The curve of a picture with this ICC profile; sRGB's without one, and with a note where it has no simple one."""
     if profile is None:
         return SRGB
+    light = _light_of_profile(profile)
+    if light is None:
+        notes.append(NO_CURVE)
+        return SRGB
+    return light
+
+
+@lru_cache(maxsize=8)
+def _light_of_profile(profile: bytes) -> Light | None:
+    """One light for all pictures with the same profile, so that plans and tables are made once."""
     from convtool.icc import tone_curve
 
     curve = tone_curve(profile, STEPS)
-    if curve is None:
-        notes.append(NO_CURVE)
-        return SRGB
-    return Light(curve)
+    return None if curve is None else Light(curve)

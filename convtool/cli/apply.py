@@ -97,7 +97,7 @@ def command(**given: Any) -> int:
     if given["dry_run"]:
         from convtool.cli.dryrun import dry_run
 
-        return dry_run(jobs, found.failures, run_options, json=given["json_"])
+        return dry_run(jobs, found.failures, run_options, json=given["json_"], verbose=given["verbose"])
     return _execute(jobs, found, run_options, given)
 
 
@@ -202,9 +202,10 @@ def _execute(jobs: list[Job], found: Found, run_options: Options, given: dict[st
         elif isinstance(result, Written) and not quiet:
             for note in result.notes:
                 console.say(f"{console.input_name(result.work.source.path)}: {note}")
-            if given["verbose"]:
+            if given["verbose"] and result.frame == 0:
                 plan = result.plan
                 console.say(f"{result.work.source.path} -> {result.work.target.path}  {plan.layout}  {plan.methods}")
+                console.say(f"  because {plan.reasons}")
 
     try:
         for path, reason in found.failures:

@@ -12,10 +12,10 @@ from convtool.memory import peak_bytes
 from convtool.stdio import print_line
 
 
-def dry_run(jobs: list[Job], unread: list[tuple[str, str]], options: Options, *, json: bool) -> int:
+def dry_run(jobs: list[Job], unread: list[tuple[str, str]], options: Options, *, json: bool, verbose: bool) -> int:
     """Print the outputs, shapes, methods and memory of a run; exit code 1 if an input cannot be done.
 
-    ``unread`` are folders that cannot be listed, and why.
+    ``unread`` are folders that cannot be listed, and why; ``verbose`` adds why each method was chosen.
     """
     outputs, failures, peak = 0, len(unread), 0
     for path, reason in unread:
@@ -41,6 +41,8 @@ def dry_run(jobs: list[Job], unread: list[tuple[str, str]], options: Options, *,
                 print_line(json_module.dumps(_fields(job, work.target.path, work.index, plan)))
             else:
                 print_line(f"  -> {console.shown(work.target.path)}  {plan.layout}  {plan.spec.range}  {plan.methods}")
+                if verbose:
+                    print_line(f"     because {plan.reasons}")
     if not json:
         count = len(jobs) + len(unread)
         inputs = f"{count} input{'' if count == 1 else 's'}"

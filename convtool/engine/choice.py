@@ -134,7 +134,8 @@ class _Job:
         halo = 1 + self.geometry.rows.span / (strip * self.geometry.rows.stride)
         cost = self.inputs * COSTS.fill * halo + wide * across * COSTS.product + along * COSTS.product
         cost += 2 * COSTS.block * len(terms) + self._calls(strip, 4)
-        why = f"separable float32: {len(terms)} column and row" + ("s" if len(terms) > 1 else "")
+        s = "s" if len(terms) > 1 else ""
+        why = f"separable float32: {len(terms)} column{s} and row{s}"
         return Choice("separable", FLOAT, cost, strip, why, lambda: runner)
 
     def gemm(self) -> Choice:
