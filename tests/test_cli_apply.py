@@ -417,7 +417,8 @@ def test_verbose_says_what_and_how_on_stderr(run: Run) -> None:
     assert (code, out) == (0, "")
     lines = err.splitlines()
     assert lines[0] == "convtool: img.png -> img_sobel-x.png  12x16 RGB uint8  taps int16"
-    assert lines[2] == "convtool: 2 maps written"
+    assert lines[1].startswith("convtool:   because taps int16: ")
+    assert lines[4] == "convtool: 2 maps written"
     assert all(line.startswith("convtool: ") for line in lines)
 
 
