@@ -18,7 +18,8 @@ from convtool.formats import DEEP_EXTRA, has_deep
 from convtool.modes import frame_count, is_16bit_colour, layout_of_image, picture_from_image, set_upright
 from convtool.options import MAX_PIXELS
 from convtool.picture import Layout, Picture
-from convtool.sniff import kind_of, misnamed
+from convtool.sniff import SUFFIXES, kind_of, misnamed
+from convtool.stdio import caught_stderr
 
 DECODER_ERRORS = (
     OSError,
@@ -35,7 +36,6 @@ DECODER_ERRORS = (
     AssertionError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
 )
 """What the decoders are known to raise for broken files: not one family."""
 
@@ -117,6 +117,7 @@ def _caught(source: Path | bytes, limits: Limits, *, header_only: bool, forced: 
     """What a decoder raises or warns of, as our own."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with _stream(source) as file:
                 opened = Opened(source, file, limits, header_only, forced, [])
@@ -125,6 +126,9 @@ def _caught(source: Path | bytes, limits: Limits, *, header_only: bool, forced: 
             raise InputError(_hinted(str(error), limits)) from None
         except UnidentifiedImageError:
             raise InputError(NOT_AN_IMAGE) from None
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            limit = f"the limit of {limits.pixels:,}; --max-pixels raises it"
+            raise InputError(f"holds a picture larger than its header says, beyond {limit}") from None
         except DECODER_ERRORS as error:
             raise InputError(_hinted(_reason(error), limits)) from None
     if isinstance(found, Picture):
@@ -161,9 +165,28 @@ def _open(opened: Opened) -> Picture | Layout:
     place: Path | IO[bytes] = source if isinstance(source, Path) else file
     if kind == "PNG" and not opened.header_only:
         place = _sound_png(opened) or place
-    file.seek(0)
-    # Our own limit is stricter than Pillow's and says how to raise it.
-    Image.MAX_IMAGE_PIXELS = None
+    if kind != "TIFF":
+        return _decoded(kind, place, opened)
+    said: list[str] = []
+    with caught_stderr(said):
+        found = _decoded(kind, place, opened)
+    _heed(said, opened)
+    return found
+
+
+def _heed(said: list[str], opened: Opened) -> None:
+    """What libtiff wrote about a picture that it decoded: damaged samples are an error, the rest is said."""
+    if bad := next((line for line in said if "Decode" in line.split(":")[0]), None):
+        if not opened.forced:
+            raise InputError(f"is damaged: {bad.rstrip('.')}")
+    elif said:
+        opened.notes.append(f"is damaged in part: {said[0].rstrip('.')}")
+
+
+def _decoded(kind: str, place: Path | IO[bytes], opened: Opened) -> Picture | Layout:
+    opened.file.seek(0)
+    # Our own limit is stricter than Pillow's and says how to raise it. An ICO is decoded when it is opened, though.
+    Image.MAX_IMAGE_PIXELS = opened.limits.pixels if kind == "ICO" else None
     try:
         # Opened by name, Pillow imports the one plugin that the suffix names instead of many.
         image = Image.open(place, formats=[kind])
@@ -178,6 +201,7 @@ def _open(opened: Opened) -> Picture | Layout:
 def _image(image: Image.Image, opened: Opened) -> Picture | Layout:
     limits = opened.limits
     _check_size(image.size[1], image.size[0], limits)
+    Image.MAX_IMAGE_PIXELS = limits.pixels  # for frames that turn out larger than the first
     frames = frame_count(image)
     if limits.frames and frames > 1:
         from convtool.frames import frame_pixels, read_frames
@@ -194,7 +218,7 @@ def _image(image: Image.Image, opened: Opened) -> Picture | Layout:
     if opened.header_only:
         return layout_of_image(image)
     if limits.frames and frames > 1:
-        return read_frames(image, frames)
+        return read_frames(image, frames, limits.pixels)
     _note_frames(frames, opened)
     return picture_from_image(image)
 
@@ -243,7 +267,7 @@ def _unidentified(kind: str) -> str:
 
     if kind in ("WEBP", "AVIF") and not features.check(kind.lower()):
         return f"is a {kind.lower()} file, which the Pillow that is installed cannot read"
-    return NOT_AN_IMAGE
+    return f"is damaged: begins as a {SUFFIXES[kind][0]} file does, but its header cannot be read"
 
 
 def _stream(source: Path | bytes) -> IO[bytes]:
