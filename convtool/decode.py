@@ -170,17 +170,12 @@ def _open(opened: Opened) -> Picture | Layout:
     said: list[str] = []
     with caught_stderr(said):
         found = _decoded(kind, place, opened)
-    _heed(said, opened)
-    return found
-
-
-def _heed(said: list[str], opened: Opened) -> None:
-    """What libtiff wrote about a picture that it decoded: damaged samples are an error, the rest is said."""
-    if bad := next((line for line in said if "Decode" in line.split(":")[0]), None):
-        if not opened.forced:
-            raise InputError(f"is damaged: {bad.rstrip('.')}")
-    elif said:
+    # Damaged samples are an error, as they are in a PNG; when forced, it has been said.
+    if bad := [line for line in said if "Decode" in line.split(":")[0] and not opened.forced]:
+        raise InputError(f"is damaged: {bad[0].rstrip('.')}")
+    if said and not opened.forced:
         opened.notes.append(f"is damaged in part: {said[0].rstrip('.')}")
+    return found
 
 
 def _decoded(kind: str, place: Path | IO[bytes], opened: Opened) -> Picture | Layout:
@@ -267,7 +262,7 @@ def _unidentified(kind: str) -> str:
 
     if kind in ("WEBP", "AVIF") and not features.check(kind.lower()):
         return f"is a {kind.lower()} file, which the Pillow that is installed cannot read"
-    return f"is damaged: begins as a {SUFFIXES[kind][0]} file does, but its header cannot be read"
+    return f"begins as a {SUFFIXES[kind][0]} file, but its header is damaged"
 
 
 def _stream(source: Path | bytes) -> IO[bytes]:
