@@ -245,7 +245,7 @@ def _deep_tiff(opened: Opened) -> Picture | Layout:
     from convtool.frames import with_more
 
     if not has_deep():
-        raise InputError(NEEDS_DEEP if deep.is_deep_tiff(opened.file) else NOT_AN_IMAGE)
+        raise InputError(NEEDS_DEEP if deep.is_deep_tiff(opened.file) else _unidentified("TIFF"))
     layouts = deep.tiff_layouts(opened.file)
     _check_size(layouts[0].height, layouts[0].width, opened.limits)
     if opened.limits.frames:

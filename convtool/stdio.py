@@ -83,8 +83,9 @@ def caught_stderr(lines: list[str]) -> Iterator[None]:
         finally:
             os.dup2(before, 2)
             os.close(before)
-            with contextlib.suppress(BlockingIOError), open(reading, "rb", buffering=0) as file:
-                lines += (file.read(4096) or b"").decode(errors="replace").splitlines()
+            with contextlib.suppress(BlockingIOError):
+                lines += os.read(reading, 4096).decode(errors="replace").splitlines()
+            os.close(reading)
 
 
 def write_stdout(encode: Callable[[IO[bytes]], None]) -> None:
