@@ -174,7 +174,7 @@ def _open(opened: Opened) -> Picture | Layout:
     if bad := [line for line in said if "Decode" in line.split(":")[0] and not opened.forced]:
         raise InputError(f"is damaged: {bad[0].rstrip('.')}")
     if said and not opened.forced:
-        opened.notes.append(f"is damaged in part: {said[0].rstrip('.')}")
+        opened.notes.append(f"is damaged in part: {said[0].replace('tempfile.tif: ', '').rstrip('.')}")
     return found
 
 
