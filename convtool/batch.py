@@ -193,7 +193,7 @@ def make_folders(jobs: Sequence[Job]) -> None:
             raise OutputError(f"{folder}: exists and is no folder; name another with -o") from None
         except OSError as error:
             raise OutputError(f"{folder}: cannot be made a folder ({error.strerror or error})") from None
-        if not os.access(folder, os.W_OK | os.X_OK):
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise OutputError(f"{folder}: cannot be written to")
 
 

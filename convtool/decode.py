@@ -18,7 +18,8 @@ from convtool.formats import DEEP_EXTRA, has_deep
 from convtool.modes import frame_count, is_16bit_colour, layout_of_image, picture_from_image, set_upright
 from convtool.options import MAX_PIXELS
 from convtool.picture import Layout, Picture
-from convtool.sniff import kind_of, misnamed
+from convtool.sniff import SUFFIXES, kind_of, misnamed
+from convtool.stdio import caught_stderr
 
 DECODER_ERRORS = (
     OSError,
@@ -35,7 +36,6 @@ DECODER_ERRORS = (
     AssertionError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
 )
 """What the decoders are known to raise for broken files: not one family."""
 
@@ -117,6 +117,7 @@ def _caught(source: Path | bytes, limits: Limits, *, header_only: bool, forced: 
     """What a decoder raises or warns of, as our own."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with _stream(source) as file:
                 opened = Opened(source, file, limits, header_only, forced, [])
@@ -125,6 +126,9 @@ def _caught(source: Path | bytes, limits: Limits, *, header_only: bool, forced: 
             raise InputError(_hinted(str(error), limits)) from None
         except UnidentifiedImageError:
             raise InputError(NOT_AN_IMAGE) from None
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            limit = f"the limit of {limits.pixels:,}; --max-pixels raises it"
+            raise InputError(f"holds a picture larger than its header says, beyond {limit}") from None
         except DECODER_ERRORS as error:
             raise InputError(_hinted(_reason(error), limits)) from None
     if isinstance(found, Picture):
@@ -161,9 +165,23 @@ def _open(opened: Opened) -> Picture | Layout:
     place: Path | IO[bytes] = source if isinstance(source, Path) else file
     if kind == "PNG" and not opened.header_only:
         place = _sound_png(opened) or place
-    file.seek(0)
-    # Our own limit is stricter than Pillow's and says how to raise it.
-    Image.MAX_IMAGE_PIXELS = None
+    if kind != "TIFF":
+        return _decoded(kind, place, opened)
+    said: list[str] = []
+    with caught_stderr(said):
+        found = _decoded(kind, place, opened)
+    # Damaged samples are an error, as they are in a PNG; when forced, it has been said.
+    if bad := [line for line in said if "Decode" in line.split(":")[0] and not opened.forced]:
+        raise InputError(f"is damaged: {bad[0].rstrip('.')}")
+    if said and not opened.forced:
+        opened.notes.append(f"is damaged in part: {said[0].replace('tempfile.tif: ', '').rstrip('.')}")
+    return found
+
+
+def _decoded(kind: str, place: Path | IO[bytes], opened: Opened) -> Picture | Layout:
+    opened.file.seek(0)
+    # Our own limit is stricter than Pillow's and says how to raise it. An ICO is decoded when it is opened, though.
+    Image.MAX_IMAGE_PIXELS = opened.limits.pixels if kind == "ICO" else None
     try:
         # Opened by name, Pillow imports the one plugin that the suffix names instead of many.
         image = Image.open(place, formats=[kind])
@@ -178,6 +196,7 @@ def _open(opened: Opened) -> Picture | Layout:
 def _image(image: Image.Image, opened: Opened) -> Picture | Layout:
     limits = opened.limits
     _check_size(image.size[1], image.size[0], limits)
+    Image.MAX_IMAGE_PIXELS = limits.pixels  # for frames that turn out larger than the first
     frames = frame_count(image)
     if limits.frames and frames > 1:
         from convtool.frames import frame_pixels, read_frames
@@ -194,7 +213,7 @@ def _image(image: Image.Image, opened: Opened) -> Picture | Layout:
     if opened.header_only:
         return layout_of_image(image)
     if limits.frames and frames > 1:
-        return read_frames(image, frames)
+        return read_frames(image, frames, limits.pixels)
     _note_frames(frames, opened)
     return picture_from_image(image)
 
@@ -226,7 +245,7 @@ def _deep_tiff(opened: Opened) -> Picture | Layout:
     from convtool.frames import with_more
 
     if not has_deep():
-        raise InputError(NEEDS_DEEP if deep.is_deep_tiff(opened.file) else NOT_AN_IMAGE)
+        raise InputError(NEEDS_DEEP if deep.is_deep_tiff(opened.file) else _unidentified("TIFF"))
     layouts = deep.tiff_layouts(opened.file)
     _check_size(layouts[0].height, layouts[0].width, opened.limits)
     if opened.limits.frames:
@@ -243,7 +262,7 @@ def _unidentified(kind: str) -> str:
 
     if kind in ("WEBP", "AVIF") and not features.check(kind.lower()):
         return f"is a {kind.lower()} file, which the Pillow that is installed cannot read"
-    return NOT_AN_IMAGE
+    return f"begins as a {SUFFIXES[kind][0]} file, but its header is damaged"
 
 
 def _stream(source: Path | bytes) -> IO[bytes]:

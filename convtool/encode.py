@@ -70,9 +70,8 @@ def encode(
     exif = kept.get("exif", b"")
     # Told by the suffix of a file's name, Pillow imports one plugin; told by format, it imports five.
     named = format_of(Path(str(getattr(file, "name", ""))).suffix) == format_name
-    _image(samples).save(
-        file, None if named else PILLOW_NAMES[format_name], **_options(format_name, layout, encoding, kept)
-    )
+    options = _options(format_name, layout, encoding, kept)
+    _save(_image(samples), file, None if named else PILLOW_NAMES[format_name], options)
     if format_name == "tif":
         _add_directories(file, exif)
 
@@ -107,7 +106,7 @@ def encode_frames(
     if format_name == "webp":
         options |= {"duration": [round(timing.of(at)) for at in range(len(frames))], "loop": timing.plays}
     first, *others = (_image(samples) for samples in frames)
-    first.save(file, PILLOW_NAMES[format_name], save_all=True, append_images=others, **options)
+    _save(first, file, PILLOW_NAMES[format_name], options | {"save_all": True, "append_images": others})
     if format_name == "tif":
         _add_directories(file, exif)
 
@@ -127,6 +126,16 @@ def _png(samples: NDArray[Any], layout: Layout, encoding: Encoding, metadata: di
     buffer = io.BytesIO()
     encode(samples, layout, "png", encoding, metadata, buffer)
     return buffer.getvalue()
+
+
+def _save(image: Image.Image, file: IO[bytes], name: str | None, options: dict[str, Any]) -> None:
+    """Write by Pillow; what libtiff packs goes through a buffer, as it hides the errors of a file and talks of them."""
+    if not options.get("compression"):
+        image.save(file, name, **options)
+        return
+    buffer = io.BytesIO()
+    image.save(buffer, PILLOW_NAMES["tif"], **options)
+    file.write(buffer.getbuffer())
 
 
 def _add_directories(file: IO[bytes], exif: bytes) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from convtool.errors import InputError
 from convtool.modes import picture_from_image
 from convtool.picture import Picture, Timing
 
@@ -26,8 +27,8 @@ def frame_pixels(image: Image.Image, count: int) -> int:
     return total
 
 
-def read_frames(image: Image.Image, count: int) -> Picture:
-    """All frames: a picture that carries the others."""
+def read_frames(image: Image.Image, count: int, limit: int) -> Picture:
+    """All frames: a picture that carries the others; raises InputError where frames grow beyond ``limit`` pixels."""
     # The default image of an APNG may stand outside its animation; it is for readers that know no frames.
     first = 1 if getattr(image, "default_image", False) and count > 1 else 0
     if image.format == "GIF":
@@ -35,9 +36,12 @@ def read_frames(image: Image.Image, count: int) -> Picture:
 
         # By itself Pillow makes RGB of every frame but the first, of grey ones too.
         GifImagePlugin.LOADING_STRATEGY = GifImagePlugin.LoadingStrategy.RGB_AFTER_DIFFERENT_PALETTE_ONLY
-    pictures, delays = [], []
+    pictures, delays, pixels = [], [], 0
     for index in range(first, count):
         image.seek(index)
+        pixels += image.size[0] * image.size[1]
+        if pixels > limit:
+            raise InputError(f"has frames that grow beyond {limit:,} pixels together; --max-pixels raises this limit")
         pictures.append(picture_from_image(image))
         delays.append(float(image.info.get("duration") or 0))
     pages = image.format == "TIFF"

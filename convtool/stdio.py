@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import IO
 
 from convtool.errors import InputError, UsageError
@@ -60,6 +62,30 @@ def fill_descriptors() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+
+
+_STDERR = threading.Lock()
+"""The descriptor of standard error is one for all threads."""
+
+
+@contextlib.contextmanager
+def caught_stderr(lines: list[str]) -> Iterator[None]:
+    """What goes to the descriptor of standard error meanwhile becomes ``lines``: libtiff writes there by itself."""
+    with _STDERR:
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)  # what does not fit is lost, nobody waits
+        os.set_blocking(reading, False)
+        before = os.dup(2)
+        os.dup2(writing, 2)
+        os.close(writing)
+        try:
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            with contextlib.suppress(BlockingIOError):
+                lines += os.read(reading, 4096).decode(errors="replace").splitlines()
+            os.close(reading)
 
 
 def write_stdout(encode: Callable[[IO[bytes]], None]) -> None:
