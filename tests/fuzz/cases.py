@@ -43,10 +43,12 @@ def originals() -> dict[str, bytes]:
 
     def add(name: str, image: Image.Image, form: str, **options: Any) -> None:
         buffer = io.BytesIO()
-        image.save(buffer, form, **options)
+        if "save_all" in options:  # Pillow remembers options in the images
+            options["append_images"] = [image.rotate(180), image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+        image.copy().save(buffer, form, **options)
         found[name] = buffer.getvalue()
 
-    more = {"save_all": True, "append_images": [rgb.rotate(180), rgb.rotate(90)]}
+    more = {"save_all": True}
     add("grey.png", grey, "PNG")
     add("rgba.png", rgba, "PNG")
     add("palette.png", rgb.quantize(8), "PNG", transparency=3)
