@@ -19,6 +19,7 @@ from convtool.modes import frame_count, is_16bit_colour, layout_of_image, pictur
 from convtool.options import MAX_PIXELS
 from convtool.picture import Layout, Picture
 from convtool.sniff import kind_of, misnamed
+from convtool.stdio import hushed
 
 DECODER_ERRORS = (
     OSError,
@@ -118,7 +119,7 @@ def _caught(source: Path | bytes, limits: Limits, *, header_only: bool, forced: 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            with _stream(source) as file:
+            with hushed(), _stream(source) as file:
                 opened = Opened(source, file, limits, header_only, forced, [])
                 found = _open(opened)
         except InputError as error:

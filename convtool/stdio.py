@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import IO
 
 from convtool.errors import InputError, UsageError
@@ -74,3 +76,29 @@ def write_stdout(encode: Callable[[IO[bytes]], None]) -> None:
     view = buffer.getbuffer()
     while view:
         view = view[os.write(sys.stdout.fileno(), view) :]
+
+
+_HUSH = threading.Lock()
+_hushed: list[int] = []
+"""Where standard error leads while it is hushed: its descriptor once for each block that runs."""
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Let what C libraries such as libtiff and libpng print by themselves go nowhere."""
+    with _HUSH:
+        if not _hushed:
+            kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 2)
+            os.close(null)
+        else:
+            kept = _hushed[0]
+        _hushed.append(kept)
+    try:
+        yield
+    finally:
+        with _HUSH:
+            _hushed.pop()
+            if not _hushed:
+                os.dup2(kept, 2)
+                os.close(kept)
