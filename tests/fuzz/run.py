@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from tests.fuzz.cases import KINDS, Case, make_case
 
@@ -97,7 +97,7 @@ def _decode(path: Path) -> None:
     try:
         with Image.open(path) as image:
             image.load()
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         if path.suffix != ".tif":
             raise
         import tifffile
