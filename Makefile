@@ -19,6 +19,9 @@ lint:
 test:
 	$(PY) -m pytest -n auto
 
+fuzz:
+	$(PY) -m tests.fuzz.run $(FUZZ)
+
 pictures:
 	$(PY) docs/make_pictures.py
 
@@ -28,4 +31,4 @@ options:
 samples:
 	$(PY) sample_images/make.py
 
-.PHONY: check install format lint test pictures options samples
+.PHONY: check install format lint test fuzz pictures options samples

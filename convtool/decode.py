@@ -236,7 +236,12 @@ def _wide(image: Image.Image, frames: int, opened: Opened) -> Picture | Layout:
     from convtool import deep
 
     opened.file.seek(0)
-    return set_upright(image, deep.png_samples(opened.file.read()))
+    said: list[str] = []
+    with caught_stderr(said):  # libpng warns there by itself
+        samples = deep.png_samples(opened.file.read())
+    if said:
+        opened.notes.append(f"is damaged in part: {said[0]}")
+    return set_upright(image, samples)
 
 
 def _deep_tiff(opened: Opened) -> Picture | Layout:
