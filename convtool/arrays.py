@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import re
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -22,7 +23,7 @@ from convtool.options import did_you_mean
 # there and headers nested too deep.
 _BROKEN = (
     *(KernelError, OSError, ValueError, EOFError, SyntaxError, RuntimeError, MemoryError),
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, tokenize.TokenError),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -34,5 +35,8 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     file.seek(0)
     version = npy.read_magic(file)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = read(file)
+    try:
+        shape, fortran, dtype = read(file)
+    except TokenError as error:  # NumPy reads the header as Python, and lets this one through
+        raise InputError(f"cannot be decoded: {error.args[0]}") from None
     return shape, fortran, dtype

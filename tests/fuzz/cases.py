@@ -80,6 +80,16 @@ def originals() -> dict[str, bytes]:
 
 
 @cache
+def banks() -> dict[str, bytes]:
+    """Weights in NumPy's files."""
+    weights = noise(3, 3, dtype="float32")
+    plain, packed = io.BytesIO(), io.BytesIO()
+    np.save(plain, weights)
+    np.savez_compressed(packed, one=weights)
+    return {"k.npy": plain.getvalue(), "k.npz": packed.getvalue()}
+
+
+@cache
 def cuts() -> list[tuple[str, int]]:
     """Every length to 1,000 of every file."""
     return [(name, size) for name, data in originals().items() for size in range(min(len(data), 1001))]
@@ -152,9 +162,9 @@ def make_case(kind: str, number: int, seed: int) -> Case:
         data = _chunks(random_, data)
     elif kind == "kernels":
         name, data = "grey.png", originals()["grey.png"]
-        file = random_.choice(sorted(KERNELS.glob("*.yaml"))).read_bytes()
-        kernel = "k.yaml"
-        files[kernel] = _mutated(random_, file)
+        kernel = random_.choice(("k.yaml", "k.yaml", "k.npy", "k.npz"))
+        whole = random_.choice(sorted(KERNELS.glob("*.yaml"))).read_bytes() if kernel == "k.yaml" else banks()[kernel]
+        files[kernel] = _mutated(random_, whole)
     else:
         name, data = "rgba.png", originals()["rgba.png"]
         files["k.yaml"] = b"a: [[1, 2], [3, 4]]\n"
