@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from convtool.atomic import replacing
-from convtool.decode import Limits, read_layout, read_picture
+from convtool.decode import read_layout, read_picture
 from convtool.encode import Encoding, frames_refusal
 from convtool.errors import ConvtoolError, InputError, OutputError, UsageError
 from convtool.extent import Extent
@@ -21,6 +21,7 @@ from convtool.formats import FORMATS, refusal
 from convtool.framing import chosen_frames, light_for, write_maps
 from convtool.kernel import KernelSet
 from convtool.light import SRGB, Light
+from convtool.limits import Limits
 from convtool.maps import MapSpec, Settings, list_maps
 from convtool.naming import MapName, Naming, Source, Target, check_collisions
 from convtool.options import Range

@@ -9,14 +9,14 @@ import threading
 import warnings
 import zlib
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
 from convtool.errors import InputError
 from convtool.formats import DEEP_EXTRA, has_deep
+from convtool.limits import Limits, Opened, check_frames, check_size
 from convtool.modes import frame_count, is_16bit_colour, layout_of_image, picture_from_image, set_upright
-from convtool.options import MAX_PIXELS
 from convtool.picture import Layout, Picture
 from convtool.sniff import SUFFIXES, kind_of, misnamed
 from convtool.stdio import caught_stderr
@@ -49,18 +49,6 @@ NOT_AN_IMAGE = "is not an image that can be read (png, jpg, tif, webp, gif, bmp,
 NEEDS_DEEP = f"has more than 8 bits a colour sample; {DEEP_EXTRA} reads them"
 
 
-class Limits(NamedTuple):
-    """What an input may have at most, and how it is read."""
-
-    pixels: int = MAX_PIXELS
-    reduce_16bit: bool = False
-    """16-bit colour may be reduced to the 8 bits that Pillow reads where the extra is missing."""
-    frames: bool = False
-    """All frames are wanted, not only the first."""
-    lenient: bool = False
-    """Damaged files are read as far as they go."""
-
-
 def read_picture(source: Path | bytes, limits: Limits) -> Picture:
     """Decode a file or the bytes of one; raises InputError with the reason."""
     found = _read(source, limits, header_only=False)
@@ -72,18 +60,6 @@ def read_layout(source: Path | bytes, limits: Limits) -> Layout:
     """Shape and type of a picture from its header alone; raises InputError."""
     found = _read(source, limits, header_only=True)
     return found.layout if isinstance(found, Picture) else found
-
-
-class Opened(NamedTuple):
-    """A file while it is read."""
-
-    source: Path | bytes
-    file: IO[bytes]
-    limits: Limits
-    header_only: bool
-    forced: bool
-    """Strict reading has failed, so what there is is taken."""
-    notes: list[str]
 
 
 _SWITCH = threading.Lock()
@@ -160,7 +136,7 @@ def _open(opened: Opened) -> Picture | Layout:
         from convtool.npyfile import npy_layout, npy_picture
 
         layout = npy_layout(file)
-        _check_size(layout.height, layout.width * -(-layout.channels // 4), limits)
+        check_size(layout.height, layout.width * -(-layout.channels // 4), limits)
         return layout if opened.header_only else npy_picture(file)
     place: Path | IO[bytes] = source if isinstance(source, Path) else file
     if kind == "PNG" and not opened.header_only:
@@ -195,13 +171,13 @@ def _decoded(kind: str, place: Path | IO[bytes], opened: Opened) -> Picture | La
 
 def _image(image: Image.Image, opened: Opened) -> Picture | Layout:
     limits = opened.limits
-    _check_size(image.size[1], image.size[0], limits)
+    check_size(image.size[1], image.size[0], limits)
     Image.MAX_IMAGE_PIXELS = limits.pixels  # for frames that turn out larger than the first
     frames = frame_count(image)
     if limits.frames and frames > 1:
         from convtool.frames import frame_pixels, read_frames
 
-        _check_frames(frame_pixels(image, frames), frames, limits)
+        check_frames(frame_pixels(image, frames), frames, limits)
     if is_16bit_colour(image):
         if image.format == "TIFF" and has_deep():
             return _deep_tiff(opened)
@@ -252,9 +228,9 @@ def _deep_tiff(opened: Opened) -> Picture | Layout:
     if not has_deep():
         raise InputError(NEEDS_DEEP if deep.is_deep_tiff(opened.file) else _unidentified("TIFF"))
     layouts = deep.tiff_layouts(opened.file)
-    _check_size(layouts[0].height, layouts[0].width, opened.limits)
+    check_size(layouts[0].height, layouts[0].width, opened.limits)
     if opened.limits.frames:
-        _check_frames(sum(each.height * each.width for each in layouts), len(layouts), opened.limits)
+        check_frames(sum(each.height * each.width for each in layouts), len(layouts), opened.limits)
     if opened.header_only:
         return layouts[0]
     if not opened.limits.frames:
@@ -289,22 +265,6 @@ def _reason(error: BaseException) -> str:
         return "needs more memory than there is"
     text = " ".join(str(error).split()) or type(error).__name__
     return f"cannot be decoded: {text}"
-
-
-def _check_size(height: int, width: int, limits: Limits) -> None:
-    if height < 1 or width < 1:
-        raise InputError(f"has no pixels ({height}x{width})")
-    if height * width > limits.pixels:
-        raise InputError(
-            f"has {height * width:,} pixels ({height}x{width}), the limit is {limits.pixels:,}; --max-pixels raises it"
-        )
-
-
-def _check_frames(pixels: int, frames: int, limits: Limits) -> None:
-    if pixels > limits.pixels:
-        raise InputError(
-            f"has {pixels:,} pixels in {frames:,} frames, the limit is {limits.pixels:,}; --max-pixels raises it"
-        )
 
 
 def _sound_png(opened: Opened) -> io.BytesIO | None:

@@ -19,8 +19,9 @@ from numpy.lib import format as npy
 from PIL import EpsImagePlugin, Image
 
 import convtool
-from convtool.decode import Limits, read_layout, read_picture
+from convtool.decode import read_layout, read_picture
 from convtool.errors import InputError
+from convtool.limits import Limits
 from convtool.options import MAX_PIXELS
 from tests.pictures import Array, Run, chunk, damaged_chunk, noise, png, samples
 

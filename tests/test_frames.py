@@ -11,8 +11,9 @@ import pytest
 from PIL import Image, features
 
 import convtool
-from convtool.decode import Limits, read_picture
+from convtool.decode import read_picture
 from convtool.errors import InputError
+from convtool.limits import Limits
 from tests.pictures import Array, Run, chunk, noise, opened, samples, saved
 
 DELAYS = [120, 250, 40]

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from convtool.cli import main
-from convtool.decode import Limits, read_picture
+from convtool.decode import read_picture
 from convtool.inputs import Found, find_inputs
+from convtool.limits import Limits
 from convtool.picture import Picture
 
 Run = Callable[..., tuple[int, str, str]]

@@ -14,7 +14,7 @@ FLOORS = (
     ("errors", "png_filters", "deflate", "atomic"),
     ("geometry", "border", "formulas", "png_strips", "pngcheck"),
     ("options", "generators", "png_small", "icc"),
-    ("kernel", "yamlfile", "spec", "picture", "stdio", "png"),
+    ("kernel", "yamlfile", "spec", "picture", "limits", "stdio", "png"),
     (
         *("definitions", "arrays", "facts", "formats", "extent", "rounding", "light"),
         *("engine.bank", "engine.reference"),

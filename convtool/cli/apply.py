@@ -124,9 +124,9 @@ def _check_words(given: dict[str, Any]) -> None:
 
 def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
     from convtool.batch import Options
-    from convtool.decode import Limits
     from convtool.encode import Encoding
     from convtool.inputs import find_inputs
+    from convtool.limits import Limits
     from convtool.maps import Settings
     from convtool.naming import make_naming, template_folder
     from convtool.sniff import kind_of
