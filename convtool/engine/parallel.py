@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from itertools import pairwise
+from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +14,9 @@ from numpy.typing import NDArray
 from convtool.border import Rows
 from convtool.engine import blas
 from convtool.engine.plan import Plan
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 
 def over_strips(strips: Iterable[tuple[int, int]], work: Callable[[int, int], None], threads: int = 1) -> None:
@@ -31,10 +37,34 @@ def over_strips(strips: Iterable[tuple[int, int]], work: Callable[[int, int], No
             run(rows)
             return
         cuts = [len(rows) * at // threads for at in range(threads + 1)]
-        from concurrent.futures import ThreadPoolExecutor
+        own, *others = [rows[start:stop] for start, stop in pairwise(cuts)]
+        waiting = [_pool(threads - 1).submit(run, part) for part in others]
+        try:
+            run(own)
+        finally:
+            failures = [future.exception() for future in waiting]
+        for failure in failures:
+            if failure is not None:
+                raise failure
 
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(run, [rows[start:stop] for start, stop in pairwise(cuts)]))
+
+_kept: list[tuple[int, ThreadPoolExecutor]] = []
+"""The pool and its size, once there is one: threads that live on keep their scratch memory and the views into it."""
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """A pool of at least so many threads, made when it is first wanted."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with _making:
+        if not _kept or _kept[-1][0] < threads:
+            _kept.append((threads, ThreadPoolExecutor(threads, "convtool")))
+        return _kept[-1][1]
+
+
+_making = Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_kept.clear)  # threads do not come along
 
 
 def fill(
