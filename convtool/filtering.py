@@ -6,7 +6,7 @@ looks at the whole map (stretch, symmetric), the sums are computed twice rather 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -161,13 +161,11 @@ def filter_map(plan: MapPlan, picture: Picture, *, extent: bool = False, threads
     found: Extent | None = None
     layout = plan.layout
     samples = np.empty((layout.height, layout.width, layout.channels), dtype=layout.dtype)
-    # Float pictures may hold anything, infinities and NaN too: what they make of a sum is no failure of the run.
-    with np.errstate(over="ignore", invalid="ignore"):
-        if policy.how in ("stretch", "symmetric"):
-            found = run.measure()
-        light = plan.members[0].selection.light
-        toner = Toner(policy, plan.source.dtype, plan.layout.dtype, found, light=light, lit=plan.lit)
-        measured = run.write(toner, samples, measure=extent and found is None)
+    if policy.how in ("stretch", "symmetric"):
+        found = run.measure()
+    light = plan.members[0].selection.light
+    toner = Toner(policy, plan.source.dtype, plan.layout.dtype, found, light=light, lit=plan.lit)
+    measured = run.write(toner, samples, measure=extent and found is None)
     return FeatureMap(plan, samples, found or measured, toner.clipped)
 
 
@@ -195,7 +193,7 @@ class _Run:
                 y, alpha = self.values(first, last)
                 meter.add(self._colour(y), alpha if self.weighted else None)
 
-        over_strips(self.plan.strips(), strip, self.threads)
+        self._each_strip(strip)
         return self._in_units(meter.extent)
 
     def write(self, toner: Toner, samples: Array, measure: bool) -> Extent:
@@ -220,8 +218,18 @@ class _Run:
                 opacity = np.minimum.reduce(planes)
                 tone_alpha(opacity, self.plan.source.dtype, self.plan.layout.dtype, samples[first:last, :, -1:])
 
-        over_strips(self.plan.strips(), strip, self.threads)
+        self._each_strip(strip)
         return self._in_units(meter.extent)
+
+    def _each_strip(self, work: Callable[[int, int], None]) -> None:
+        """Do the work for every strip; what a thread is told of floating point holds for that thread only."""
+
+        def quietly(first: int, last: int) -> None:
+            # Float pictures may hold anything, infinities and NaN too: what they make of a sum is no failure.
+            with np.errstate(over="ignore", invalid="ignore"):
+                work(first, last)
+
+        over_strips(self.plan.strips(), quietly, self.threads)
 
     def _bound(self) -> float:
         """Largest magnitude that merged values can have, if it is known beforehand."""

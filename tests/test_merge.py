@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 
 from convtool import apply
 from convtool.errors import GeometryError, KernelError, UsageError
+from convtool.filtering import filter_map, plan_map
 from convtool.kernel import Kernel, KernelSet, make_kernel
+from convtool.library import Library
 from convtool.maps import MapSpec, Settings, list_maps
 from convtool.options import Range, parse_range
+from convtool.picture import picture_from_array
 
 PICTURE = np.array([[1, 4, 5], [5, 8, 1], [9, 9, 9]], dtype=np.uint8)
 H, V = "-1 0 1", "-1; 0; 1"
@@ -224,3 +227,21 @@ def test_maps_of_different_channels_are_refused() -> None:
         apply(colour, ["sobel-x", "luma"], merge="sum")
     (found,) = apply(colour, ["sobel-x", "luma"], merge="sum", channels="sum").values()
     assert found.shape == (3, 3)
+
+
+@pytest.mark.parametrize("options", [{"merge": "magnitude"}, {"range": "stretch"}, {"dtype": "uint8"}])
+def test_threads_change_no_byte_and_warn_of_nothing(options: dict[str, str]) -> None:
+    noise = np.random.default_rng(7).normal(size=(700, 900, 3)).astype(np.float32)
+    noise[::97, ::89] = np.inf
+    noise[5, 5] = np.nan
+    settings = Settings(
+        merge=options.get("merge"), range=Range(options.get("range", "clip")), dtype=options.get("dtype", "uint8")
+    )
+    spec = list_maps(Library().load_all(["sobel"]), settings)[0]
+    picture = picture_from_array(noise)
+    plan = plan_map(spec, picture.layout, settings)
+    one = filter_map(plan, picture)
+    for threads in (2, 8):
+        more = filter_map(plan, picture, threads=threads)
+        np.testing.assert_array_equal(more.samples, one.samples)
+        assert (more.clipped, more.extent) == (one.clipped, one.extent)
