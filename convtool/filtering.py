@@ -6,7 +6,7 @@ looks at the whole map (stretch, symmetric), the sums are computed twice rather 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -27,6 +27,7 @@ from convtool.geometry import Geometry, resolve
 from convtool.kernel import Kernel
 from convtool.light import SRGB, Light
 from convtool.maps import MapSpec, Settings
+from convtool.merging import merge
 from convtool.picture import Layout, Picture
 from convtool.tone import FULL, Toner, tone_alpha
 
@@ -295,20 +296,3 @@ class _Run:
 def _bias(member: Member) -> Fraction:
     """A kernel's bias as it was written: 0.1 is a tenth."""
     return Fraction(repr(member.kernel.bias))
-
-
-def merge(maps: Sequence[NDArray[np.float32]], how: str | None) -> NDArray[np.float32]:
-    """Join maps of one shape sample by sample: magnitude sqrt(sum y^2), max (signed), mean, sum; None for one map."""
-    if how is None:
-        return maps[0]
-    total: NDArray[np.float32] = np.square(maps[0]) if how == "magnitude" else maps[0].copy()
-    for y in maps[1:]:
-        if how == "max":
-            np.maximum(total, y, out=total)
-        else:
-            total += np.square(y) if how == "magnitude" else y
-    if how == "magnitude":
-        np.sqrt(total, out=total)
-    elif how == "mean":
-        total /= np.float32(len(maps))
-    return total

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
 
 # From the bottom up: a module may import only modules that stand on a lower floor than its own.
 FLOORS = (
-    ("errors", "png_filters", "deflate", "atomic"),
+    ("errors", "merging", "png_filters", "deflate", "atomic"),
     ("geometry", "border", "formulas", "png_strips", "pngcheck"),
     ("options", "generators", "png_small", "icc"),
     ("kernel", "yamlfile", "spec", "picture", "limits", "stdio", "png"),
