@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that its encoding has no letters for
     try:
         code = _run(list(arguments))
-    except Exception as error:
+    except Exception as error:  # a fault of ours: one line, as for any other failure, unless --debug asks for more
         if "--debug" in arguments:
             raise
         code = _told(error)
