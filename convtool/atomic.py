@@ -55,9 +55,22 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
         _sync_folder(target.parent)
 
 
+def clear_left_over(target: Path, writer: int | None) -> None:
+    """Remove what a process that was killed left of ``target``; ``writer`` is its number."""
+    target = Path(os.path.realpath(target)) if target.is_symlink() else target
+    if fcntl is not None:
+        _cleared(_usual(target))
+    for path in target.parent.glob(f"{PREFIX}{writer}-*"):
+        path.unlink(missing_ok=True)
+
+
+def _usual(target: Path) -> Path:
+    return target.parent / f"{PREFIX}{crc32(os.fsencode(target.name)):08x}{target.suffix}"
+
+
 def _open_beside(target: Path) -> tuple[Path, IO[bytes], int | None]:
     """A new file in the target's folder, and the descriptor that holds its lock, if it has one."""
-    usual = target.parent / f"{PREFIX}{crc32(os.fsencode(target.name)):08x}{target.suffix}"
+    usual = _usual(target)
     if fcntl is not None and _cleared(usual):
         with contextlib.suppress(FileExistsError):
             file = _create(usual)

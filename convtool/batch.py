@@ -1,7 +1,4 @@
-"""A run: everything is checked and planned before any pixel is read, then inputs are worked off one by one.
-
-A bad input is a value among the results, never the end of the run.
-"""
+"""A run before its first pixel: which maps of which inputs go where, every name checked."""
 
 from __future__ import annotations
 
@@ -11,22 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from convtool.atomic import replacing
-from convtool.decode import read_layout, read_picture
-from convtool.encode import Encoding, frames_refusal
-from convtool.errors import ConvtoolError, InputError, OutputError, UsageError
+from convtool.encode import Encoding
+from convtool.errors import InputError, OutputError, UsageError
 from convtool.extent import Extent
-from convtool.filtering import FeatureMap, MapPlan, filter_map, plan_map
 from convtool.formats import FORMATS, refusal
-from convtool.framing import chosen_frames, light_for, write_maps
 from convtool.kernel import KernelSet
-from convtool.light import SRGB, Light
 from convtool.limits import Limits
 from convtool.maps import MapSpec, Settings, list_maps
 from convtool.naming import MapName, Naming, Source, Target, check_collisions
 from convtool.options import Range
-from convtool.picture import Layout, Picture
-from convtool.stdio import write_stdout
+from convtool.picture import Layout
 
 
 class Options(NamedTuple):
@@ -42,6 +33,10 @@ class Options(NamedTuple):
     verify: int = 0
     stdin: bytes | InputError = b""
     """What came in on standard input, or why it cannot be used."""
+    threads: int = 1
+    """Those that may work on one picture."""
+    debug: bool = False
+    """A fault of ours is raised rather than counted."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +59,21 @@ class Job(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A map that was written, or one frame of it, without its samples; ``difference`` is what ``--verify`` found."""
+    """A map that was written, or one frame of it, without its samples."""
 
     work: Work
-    plan: MapPlan
+    source: Layout
+    layout: Layout
+    methods: str
+    """How it was computed."""
+    reasons: str
+    """Why so."""
     extent: Extent
     clipped: int
+    counted: int
+    """Samples that could have been clipped."""
     difference: float | None = None
+    """What ``--verify`` found."""
     notes: tuple[str, ...] = ()
     frame: int = 0
 
@@ -87,9 +90,6 @@ class Failed(NamedTuple):
     path: str
     reason: str
 
-
-THREADS_FROM = 4_000_000
-"""Samples of a picture from which its strips are shared out among threads."""
 
 Result = Written | Skipped | Failed
 
@@ -196,102 +196,3 @@ def make_folders(jobs: Sequence[Job]) -> None:
             raise OutputError(f"{folder}: cannot be made a folder ({error.strerror or error})") from None
         if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise OutputError(f"{folder}: cannot be written to")
-
-
-def run_job(job: Job, options: Options) -> Iterator[Result]:
-    """Read an input, filter it and write its maps, one result a map; a failure ends this input only."""
-    todo = [work for work in job.works if not work.skip]
-    yield from (Skipped(work) for work in job.works if work.skip)
-    if not todo:
-        return
-    try:
-        picture = read_picture(_origin(job.source, options), _limits(job, options))
-        frames = chosen_frames(picture, {work.target.format for work in todo})
-        light = light_for(picture, job.settings)
-        plans = plan_maps(todo, [frame.layout for frame in frames], job.settings, light)
-    except ConvtoolError as error:
-        yield Failed(job.source.path, str(error))
-        return
-    for work, plan in zip(todo, plans, strict=True):
-        try:
-            yield from _write(work, plan, frames, options)
-            picture.notes = ()  # said once
-        except BrokenPipeError:
-            raise
-        except ConvtoolError as error:
-            yield Failed(job.source.path, str(error))
-            return
-        except (OSError, ValueError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            where = "to standard output" if work.target.stdout else work.target.path
-            yield Failed(job.source.path, f"cannot write {where}: {reason}")
-            return
-        except MemoryError:
-            yield Failed(job.source.path, "needs more memory than there is")
-            return
-
-
-def plan_maps(
-    works: Sequence[Work], layouts: Sequence[Layout], settings: Settings, light: Light = SRGB
-) -> list[list[MapPlan]]:
-    """The plans of an input's maps, one a frame; raises GeometryError or InputError before any of them is computed."""
-    plans = []
-    for work in works:
-        kinds = {layout: plan_map(work.spec, layout, settings, light) for layout in dict.fromkeys(layouts)}
-        plans.append([kinds[layout] for layout in layouts])
-    for work, found in zip(works, plans, strict=True):
-        if len(found) == 1:
-            reason = refusal(work.target.format, found[0].layout)
-        else:
-            reason = frames_refusal(work.target.format, [plan.layout for plan in found])
-        if reason:
-            raise InputError(reason)
-    return plans
-
-
-def job_layout(job: Job, options: Options) -> Layout:
-    """The layout of an input from its header; raises InputError."""
-    return read_layout(_origin(job.source, options), _limits(job, options))
-
-
-def _limits(job: Job, options: Options) -> Limits:
-    """All frames are read where the outputs can hold them."""
-    return options.limits._replace(frames=all(FORMATS[work.target.format].frames for work in job.works))
-
-
-def _origin(source: Source, options: Options) -> Path | bytes:
-    if not source.stdin:
-        return Path(source.path)
-    if isinstance(options.stdin, InputError):
-        raise options.stdin
-    return options.stdin
-
-
-def _threads(plan: MapPlan) -> int:
-    """Threads for one map: all cores for a large picture, one where starting them would cost more."""
-    layout = plan.source
-    if layout.height * layout.width * layout.channels < THREADS_FROM:
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _write(work: Work, plans: Sequence[MapPlan], frames: Sequence[Picture], options: Options) -> list[Written]:
-    """Filter and write one map of all frames."""
-    maps: list[FeatureMap] = []
-    results = []
-    for index, (plan, picture) in enumerate(zip(plans, frames, strict=True)):
-        found = filter_map(plan, picture, extent=options.measure, threads=_threads(plan))
-        difference = None
-        if options.verify:
-            from convtool.verify import largest_difference
-
-            difference = largest_difference(found, picture, options.verify)
-        maps.append(found)
-        notes = picture.notes if index == 0 else ()
-        results.append(Written(work, plan, found.extent, found.clipped, difference, notes, index))
-    if work.target.stdout:
-        write_stdout(lambda file: write_maps(maps, frames[0], work.target.format, options.encoding, file))
-    else:
-        with replacing(Path(work.target.path)) as file:
-            write_maps(maps, frames[0], work.target.format, options.encoding, file)
-    return results

@@ -6,9 +6,10 @@ Names are escaped once, here: file names may hold control characters, markup or 
 from __future__ import annotations
 
 import sys
+import time
 import unicodedata
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from convtool.stdio import check_stdout
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 _screen: Console | None = None
 """What the progress bar is drawn on, while there is one."""
 
-Item = TypeVar("Item")
+DRAW_AFTER, DRAW_EVERY = 0.5, 0.1
+"""Seconds: a run that is over before shows no bar, and nobody sees more than ten a second."""
 
 
 def shown(text: str) -> str:
@@ -63,23 +65,72 @@ def is_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def progress(items: Iterable[Item], total: int, *, enabled: bool) -> Iterator[Item]:
-    """The items, with a progress bar on stderr while they are worked off."""
-    if not enabled or total < 2 or not is_terminal():
-        yield from items
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+class Progress:
+    """A bar on stderr: files, megapixels a second, failures and the time left; nothing where nobody sees it.
 
-    global _screen
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    screen = Console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, redirect_stderr=False, redirect_stdout=False) as bar:
-        _screen = screen
-        try:
-            yield from bar.track(items, total=total)
-        finally:
-            _screen = None
+    It draws when it is told of something and starts no thread of its own, so that workers may be forked meanwhile.
+    """
+
+    def __init__(self, total: int, *, enabled: bool) -> None:
+        self._total = total
+        self._enabled = enabled and total > 1 and is_terminal()
+        self._begun = self._drawn = time.monotonic()
+        self._done = self._failed = self._pixels = 0
+        self._bar: Any = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        global _screen
+        _screen = None
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self, pixels: int, *, failed: bool) -> None:
+        """One more input is done, which had so many pixels."""
+        self._done += 1
+        self._failed += failed
+        self._pixels += pixels
+        self.tick()
+
+    def tick(self) -> None:
+        """Draw, unless it was done just now."""
+        now = time.monotonic()
+        if not self._enabled or now - self._drawn < (DRAW_EVERY if self._bar else DRAW_AFTER):
+            return
+        self._drawn = now
+        if self._bar is None:
+            self._start()
+        rate = f"{self._done / (now - self._begun):.0f} files/s  {self._pixels / 1e6 / (now - self._begun):.1f} MP/s"
+        failed = f"{self._failed} failed" if self._failed else ""
+        self._bar.update(self._bar.task_ids[0], completed=self._done, rate=rate, failed=failed)
+        self._bar.refresh()
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        global _screen
+        _screen = Console(stderr=True)
+        columns = (
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("[red]{task.fields[failed]}"),
+        )
+        self._bar = Bar(
+            *columns,
+            console=_screen,
+            transient=True,
+            redirect_stderr=False,
+            redirect_stdout=False,
+            auto_refresh=False,
+        )
+        self._bar.add_task("", total=self._total, rate="", failed="")
+        self._bar.start()
 
 
 def draw(lines: Iterable[Line]) -> None:

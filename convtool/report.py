@@ -17,8 +17,9 @@ class Report:
     written: int = 0
     skipped: int = 0
     failures: list[Failed] = field(default_factory=list)
-    done: set[str] = field(default_factory=set)
+    done: int = 0
     """Inputs of which nothing failed."""
+    _failed: set[str] = field(default_factory=set)
     _clipped: dict[str, list[int]] = field(default_factory=dict)
     _differences: list[float] = field(default_factory=list)
 
@@ -36,24 +37,21 @@ class Report:
         """Count one result."""
         if isinstance(result, Failed):
             self.failures.append(result)
+            self._failed.add(result.path)
             return
         if isinstance(result, Skipped):
             self.skipped += 1
             return
         self.written += result.frame == 0
-        layout = result.plan.layout
-        filtered = result.plan.members[0].selection.alpha == "channel"  # then alpha is clipped like a colour
-        colours = layout.height * layout.width * (layout.channels if filtered else layout.colours)
         counts = self._clipped.setdefault(result.work.spec.label, [0, 0])
         counts[0] += result.clipped
-        counts[1] += colours
+        counts[1] += result.counted
         if result.difference is not None:
             self._differences.append(result.difference)
 
     def finish(self, path: str) -> None:
         """An input has been worked off; it is done unless it failed."""
-        if all(failure.path != path for failure in self.failures):
-            self.done.add(path)
+        self.done += path not in self._failed
 
     def summary(self) -> Iterator[str]:
         """The lines that end a run."""
@@ -61,7 +59,7 @@ class Report:
         if self.skipped:
             parts.append(f"{_count(self.skipped, 'map')} skipped")
         if self.failures:
-            parts.append(f"{len({failure.path for failure in self.failures})} of {_count(self.inputs, 'input')} failed")
+            parts.append(f"{len(self._failed)} of {_count(self.inputs, 'input')} failed")
         yield ", ".join(parts)
         for label, (clipped, samples) in self._clipped.items():
             if clipped:
@@ -86,7 +84,7 @@ def _fields(result: Result) -> dict[str, Any]:
 
 
 def _map_fields(result: Written) -> dict[str, Any]:
-    work, layout = result.work, result.plan.layout
+    work, layout = result.work, result.layout
     fields: dict[str, Any] = {
         "input": work.source.path,
         "output": work.target.path,

@@ -13,12 +13,12 @@ from typing import IO
 from convtool.errors import InputError, UsageError
 
 
-def read_stdin(limit: int) -> bytes:
+def read_stdin(limit: int, what: str = "a picture") -> bytes:
     """All of standard input; raises InputError beyond ``limit`` bytes, UsageError on a terminal."""
     if sys.stdin is None:
         raise UsageError("standard input is closed; name a file instead of -")
     if sys.stdin.isatty():
-        raise UsageError("standard input is a terminal; pipe a picture in or name a file instead of -")
+        raise UsageError(f"standard input is a terminal; pipe {what} in or name a file instead of -")
     try:
         data = sys.stdin.buffer.read(limit + 1)
     except OSError as error:

@@ -300,7 +300,7 @@ def test_something_unforeseen_is_one_line_too(run: Run, monkeypatch: pytest.Monk
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a\nfault")
 
-    monkeypatch.setattr("convtool.batch.filter_map", broken)
+    monkeypatch.setattr("convtool.running.filter_map", broken)
     code, _, err = run("img.png", "-k", "blur")
     assert code == 1
     assert len(err.splitlines()) == 1
@@ -562,7 +562,7 @@ def test_verify_finds_a_planted_difference(run: Run, monkeypatch: pytest.MonkeyP
         found.samples[...] ^= 1
         return found
 
-    monkeypatch.setattr("convtool.batch.filter_map", wrong)
+    monkeypatch.setattr("convtool.running.filter_map", wrong)
     _, _, err = run("img.png", "-k", "sobel", "--verify", "5")
     assert "convtool: largest difference from the definition: 1" in err.splitlines()
 
@@ -750,7 +750,7 @@ def test_a_folder_whose_component_is_a_file_fails_before_the_work(
 ) -> None:
     picture()
     Path("file").write_bytes(b"a file")
-    monkeypatch.setattr("convtool.batch.filter_map", None)
+    monkeypatch.setattr("convtool.running.filter_map", None)
     code, out, err = run("img.png", "-k", "blur", "-o", output)
     assert (code, out) == (2, "")
     assert err.startswith("convtool: file")

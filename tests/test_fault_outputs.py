@@ -214,7 +214,7 @@ def test_a_folder_that_cannot_be_written_fails_before_the_work(
     Path("locked").mkdir()
     Path("locked/out.png").write_bytes(OLD)
     Path("locked").chmod(0o555)
-    monkeypatch.setattr("convtool.batch.read_picture", None)
+    monkeypatch.setattr("convtool.running.read_picture", None)
     for output, reason in (
         ("locked/", "locked: cannot be written to"),
         ("locked/out.png", "locked: cannot be written to"),

@@ -369,7 +369,7 @@ def test_an_input_that_vanishes_fails_alone(run: Run, monkeypatch: pytest.Monkey
         Path("d/b.png").unlink(missing_ok=True)
         return read_picture(origin, limits)
 
-    monkeypatch.setattr("convtool.batch.read_picture", reading)
+    monkeypatch.setattr("convtool.running.read_picture", reading)
     code, _, err = run("apply", "d", "-k", "blur", "-o", "out")
     assert code == 1
     assert err.splitlines() == [

@@ -9,12 +9,11 @@ import click
 
 from convtool import console, options
 from convtool.cli import types
-from convtool.errors import InputError, Terminated, UsageError
+from convtool.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from convtool.batch import Job, Options
+    from convtool.batch import Options
     from convtool.inputs import Found
-    from convtool.report import Report
 
 EPILOG = """\b
 Examples:
@@ -24,6 +23,7 @@ Examples:
   convtool apply img.png -k "0 -1 0; -1 5 -1; 0 -1 0"
   convtool apply img.png -k my.yaml#glow -k box:size=5 -k sobel-x@90
   convtool apply photos/ -k blur -o 'soft/{parent}/{stem}.{ext}' --recursive
+  find . -name '*.jpg' -print0 | convtool apply --files0-from - -k sharpen -o sharp/
   cat img.png | convtool apply - -k gaussian:sigma=2 -f npy | convtool apply - -k sobel-x \\
       --range abs:1/255 --dtype uint8 -f png > x.png
 \b
@@ -35,6 +35,8 @@ Exit codes: 0 all written, 1 an input failed, 2 refused before any pixel was rea
 
 @click.command("apply", epilog=EPILOG, short_help="Filter pictures: one image per feature map.")
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.option("--files0-from", "files0", metavar="F", help="Take inputs from file F too, - for stdin, each ended by a NUL "
+              "byte, as find -print0 does.")  # fmt: skip
 @click.option("--recursive", is_flag=True, help="Take sub-folders too; the output keeps their tree.")
 @click.option("-k", "--kernel", "kernels", multiple=True, metavar="SPEC", help="Name, name:param=V, name@ANGLE, file, "
               "file#name or weights \"1 2 1; 2 4 2\"; repeatable.")  # fmt: skip
@@ -63,13 +65,14 @@ Exit codes: 0 all written, 1 an input failed, 2 refused before any pixel was rea
 @click.option("--compress", type=types.COMPRESS, default="fast", help="Of png and tif.  [fast]")
 @click.option("--force", is_flag=True, help="Replace outputs that exist.")
 @click.option("--skip-existing", is_flag=True, help="Leave outputs that exist.")
+@click.option("-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Workers side by side.  [all cores]")
 @click.option("--dry-run", is_flag=True, help="Show outputs, shapes, methods and memory; read headers only.")
 @click.option("--json", "json_", is_flag=True, help="One JSON line per map on stdout.")
 @click.option("--verify", type=click.IntRange(1), metavar="N", help="Recompute N random pixels by the definition.")
 @click.option("--max-pixels", type=click.IntRange(1), default=options.MAX_PIXELS, metavar="N",
               help=f"Refuse larger pictures.  [{options.MAX_PIXELS}]")  # fmt: skip
 @click.option("--max-bytes", type=click.IntRange(1), default=options.MAX_BYTES, metavar="N",
-              help="Refuse more on stdin.  [1 GiB]")  # fmt: skip
+              help="Refuse more on stdin and in lists.  [1 GiB]")  # fmt: skip
 @click.option("--lenient", is_flag=True, help="Take what can be read of damaged files, and say so.")
 @click.option("-q", "--quiet", is_flag=True, help="Errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what is done, and how.")
@@ -81,6 +84,10 @@ def command(**given: Any) -> int:
     """
     from convtool.stdio import check_stdout
 
+    if given["files0"] is not None:
+        from convtool.listed import listed_inputs
+
+        given["inputs"] = (*given["inputs"], *listed_inputs(given["files0"], given["max_bytes"]))
     _check_words(given)
     if given["json_"] or given["dry_run"]:
         check_stdout("the result")
@@ -98,7 +105,9 @@ def command(**given: Any) -> int:
         from convtool.cli.dryrun import dry_run
 
         return dry_run(jobs, found.failures, run_options, json=given["json_"], verbose=given["verbose"])
-    return _execute(jobs, found, run_options, given)
+    from convtool.cli.execute import execute
+
+    return execute(jobs, found, run_options, given)
 
 
 def _check_words(given: dict[str, Any]) -> None:
@@ -111,6 +120,8 @@ def _check_words(given: dict[str, Any]) -> None:
         raise UsageError("no kernel; give one with -k, as in -k sobel (`convtool kernels` lists the names)")
     if given["force"] and given["skip_existing"]:
         raise UsageError("--force and --skip-existing contradict each other; give one of them")
+    if given["files0"] == "-" and "-" in given["inputs"]:
+        raise UsageError("standard input is the list of inputs already; leave out the input -")
     if list(given["inputs"]).count("-") > 1:
         raise UsageError("standard input (-) is given twice")
     stdout = given["output"] == "-" or (given["output"] is None and "-" in given["inputs"])
@@ -180,53 +191,6 @@ def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
             measure=given["json_"],
             verify=given["verify"] or 0,
             stdin=data,
+            debug=given["debug"],
         ),
     )
-
-
-def _execute(jobs: list[Job], found: Found, run_options: Options, given: dict[str, Any]) -> int:
-    from convtool.batch import Failed, Written, make_folders, run_job
-    from convtool.report import Report, json_line
-    from convtool.stdio import print_line
-
-    quiet = given["quiet"]
-    make_folders(jobs)
-    report = Report(len(jobs) + len(found.failures))
-
-    def take(result: Any) -> None:
-        report.add(result)
-        if given["json_"]:
-            print_line(json_line(result))
-        if isinstance(result, Failed):
-            console.say(f"{console.input_name(result.path)}: {result.reason}")
-        elif isinstance(result, Written) and not quiet:
-            for note in result.notes:
-                console.say(f"{console.input_name(result.work.source.path)}: {note}")
-            if given["verbose"] and result.frame == 0:
-                plan = result.plan
-                console.say(f"{result.work.source.path} -> {result.work.target.path}  {plan.layout}  {plan.methods}")
-                console.say(f"  because {plan.reasons}")
-
-    try:
-        for path, reason in found.failures:
-            take(Failed(path, reason))
-        for job in console.progress(jobs, len(jobs), enabled=not quiet):
-            for result in run_job(job, run_options):
-                take(result)
-            report.finish(job.source.path)
-    except (KeyboardInterrupt, Terminated) as stop:
-        console.say(f"interrupted: {len(report.done)} of {report.inputs} done")
-        return stop.exit_code if isinstance(stop, Terminated) else 130
-    _summarise(report, found, quiet=quiet, verbose=given["verbose"])
-    return report.exit_code
-
-
-def _summarise(report: Report, found: Found, *, quiet: bool, verbose: bool) -> None:
-    """The summary: on a terminal or when asked for, and always if something failed."""
-    several = report.failures and report.inputs > 1
-    if quiet or not (several or verbose or report.verified or console.is_terminal()):
-        return
-    for line in report.summary():
-        console.say(line)
-    if found.others:
-        console.say(f"{found.others:,} other file{'' if found.others == 1 else 's'} passed over")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json as json_module
 
 from convtool import console
-from convtool.batch import Job, Options, job_layout, plan_maps
+from convtool.batch import Job, Options
 from convtool.errors import ConvtoolError
 from convtool.filtering import MapPlan
 from convtool.memory import peak_bytes
+from convtool.running import job_layout, plan_maps
 from convtool.stdio import print_line
 
 

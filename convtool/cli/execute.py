@@ -1,0 +1,144 @@
+"""A checked run carried out: workers, messages, progress, exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convtool import console
+from convtool.batch import Failed, Job, Options, Result, Written, make_folders
+from convtool.errors import Terminated
+from convtool.report import Report, json_line
+from convtool.stdio import print_line
+
+if TYPE_CHECKING:
+    from convtool.inputs import Found
+
+ALONE = 0.06
+"""Seconds of work that one process does sooner than workers are started (measured: two take 25 ms)."""
+SECONDS_PER_BYTE, SECONDS_PER_FILE = 25e-9, 0.5e-3
+"""What reading, filtering and writing take of a photograph by its bytes, and of any file (measured)."""
+
+Events = Iterator[tuple[Job, Result | None]]
+
+
+def execute(jobs: Sequence[Job], found: Found, options: Options, given: dict[str, Any]) -> int:
+    """Work off all inputs and say what became of them; the exit code."""
+    make_folders(jobs)
+    report = Report(len(jobs) + len(found.failures))
+    teller = _Teller(report, quiet=given["quiet"], verbose=given["verbose"], json=given["json_"])
+    for path, reason in found.failures:
+        teller.tell(Failed(path, reason))
+    with console.Progress(len(jobs), enabled=not given["quiet"]) as progress:
+        stopped = _carry_out(jobs, options, given["jobs"] or cores(), teller, progress)
+    if stopped is not None:
+        console.say(f"interrupted: {report.done} of {report.inputs} done")
+        return stopped.exit_code if isinstance(stopped, Terminated) else 130
+    _summarise(report, found, quiet=given["quiet"], verbose=given["verbose"])
+    return report.exit_code
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _carry_out(
+    jobs: Sequence[Job], options: Options, count: int, teller: _Teller, progress: console.Progress
+) -> BaseException | None:
+    """Tell of every result as it comes; the interruption that ended it, if one did."""
+    workers = min(count, len(jobs)) if _is_much(jobs) else 0
+    # What is left of the workers asked for goes to the strips of one picture.
+    options = options._replace(threads=max(1, count // max(workers, 1)))
+    with contextlib.ExitStack() as stack:
+        events: Events
+        if workers:
+            from convtool.workers import Workers
+
+            pool = stack.enter_context(Workers(jobs, options, workers, progress.tick))
+            events, rest = pool.results(), pool.interrupted
+        else:
+            events, rest = _alone(jobs, options), _nothing
+        try:
+            teller.follow(events, progress)
+        except (KeyboardInterrupt, Terminated) as stop:
+            teller.follow(rest(), progress)
+            return stop
+    return None
+
+
+def _is_much(jobs: Sequence[Job]) -> bool:
+    """Whether starting workers is worth it, by the sizes of the files."""
+    if len(jobs) < 2:
+        return False
+    seconds = 0.0
+    for job in jobs:
+        if not all(work.skip for work in job.works):
+            with contextlib.suppress(OSError, ValueError):
+                seconds += SECONDS_PER_FILE + Path(job.source.path).stat().st_size * SECONDS_PER_BYTE * len(job.works)
+        if seconds > ALONE:
+            return True
+    return False
+
+
+def _alone(jobs: Sequence[Job], options: Options) -> Events:
+    from convtool.running import run_job
+
+    for job in jobs:
+        yield from ((job, result) for result in run_job(job, options))
+        yield job, None
+
+
+def _nothing() -> Events:
+    yield from ()
+
+
+class _Teller:
+    """Says what becomes of inputs, and counts it."""
+
+    def __init__(self, report: Report, *, quiet: bool, verbose: bool, json: bool) -> None:
+        self.report = report
+        self._quiet, self._verbose, self._json = quiet, verbose, json
+
+    def follow(self, events: Events, progress: console.Progress) -> None:
+        """Tell of results as they come."""
+        pixels, failed = 0, False
+        for job, result in events:
+            if result is None:
+                self.report.finish(job.source.path)
+                progress.advance(pixels, failed=failed)
+                pixels, failed = 0, False
+                continue
+            failed |= isinstance(result, Failed)
+            if isinstance(result, Written) and result.work is next(work for work in job.works if not work.skip):
+                pixels += result.source.height * result.source.width
+            self.tell(result)
+
+    def tell(self, result: Result) -> None:
+        """Tell of one result."""
+        self.report.add(result)
+        if self._json:
+            print_line(json_line(result))
+        if isinstance(result, Failed):
+            console.say(f"{console.input_name(result.path)}: {result.reason}")
+        elif isinstance(result, Written) and not self._quiet:
+            source, target = result.work.source.path, result.work.target.path
+            for note in result.notes:
+                console.say(f"{console.input_name(source)}: {note}")
+            if self._verbose and result.frame == 0:
+                console.say(f"{source} -> {target}  {result.layout}  {result.methods}")
+                console.say(f"  because {result.reasons}")
+
+
+def _summarise(report: Report, found: Found, *, quiet: bool, verbose: bool) -> None:
+    """The summary: on a terminal or when asked for, and always if something failed."""
+    several = report.failures and report.inputs > 1
+    if quiet or not (several or verbose or report.verified or console.is_terminal()):
+        return
+    for line in report.summary():
+        console.say(line)
+    if found.others:
+        console.say(f"{found.others:,} other file{'' if found.others == 1 else 's'} passed over")
