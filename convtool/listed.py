@@ -22,6 +22,8 @@ def listed_inputs(name: str, limit: int) -> list[str]:
     except (OSError, ValueError) as error:
         raise UsageError(f"{shown}: {getattr(error, 'strerror', None) or error}") from None
     names = data.removesuffix(b"\0").split(b"\0") if data else []
+    if not names:
+        raise UsageError(f"{shown}: the list names no input")
     if b"" in names:
         raise UsageError(f"{shown}: name {names.index(b'') + 1} of the list is empty")
     if names == [data] and b"\n" in data:

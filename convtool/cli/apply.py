@@ -35,8 +35,8 @@ Exit codes: 0 all written, 1 an input failed, 2 refused before any pixel was rea
 
 @click.command("apply", epilog=EPILOG, short_help="Filter pictures: one image per feature map.")
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
-@click.option("--files0-from", "files0", metavar="F", help="Take inputs from file F too, - for stdin, each ended by a NUL "
-              "byte, as find -print0 does.")  # fmt: skip
+@click.option("--files0-from", "files0", metavar="F", help="Take inputs from file F too (- is stdin), each "
+              "ended by a NUL byte, as find -print0 does.")  # fmt: skip
 @click.option("--recursive", is_flag=True, help="Take sub-folders too; the output keeps their tree.")
 @click.option("-k", "--kernel", "kernels", multiple=True, metavar="SPEC", help="Name, name:param=V, name@ANGLE, file, "
               "file#name or weights \"1 2 1; 2 4 2\"; repeatable.")  # fmt: skip
