@@ -14,7 +14,7 @@ from convtool.geometry import Geometry
 from convtool.kernel import Kernel
 from convtool.light import LUMA as LINEAR_LUMA
 from convtool.light import Light
-from convtool.picture import Layout
+from convtool.picture import Layout, Samples
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G and B in luma (ITU-R BT.601)."""
@@ -46,7 +46,7 @@ class Selection(NamedTuple):
         """Channels that come out of it, alpha not counted unless it is filtered like a colour."""
         return 1 if self.summed else self.channels + (self.luma and self.alpha == "channel")
 
-    def rows(self, samples: NDArray[Any]) -> Rows:
+    def rows(self, samples: Samples) -> Rows:
         """The selected channels of samples (H, W, C): views, or rows made on demand."""
         if self.luma:
             return LumaRows(samples, self.alpha == "channel", self.light)
@@ -54,7 +54,13 @@ class Selection(NamedTuple):
             return LinearRows(self._views(samples), self.light, self.lit)
         return self._views(samples)
 
-    def _views(self, samples: NDArray[Any]) -> NDArray[Any]:
+    def _views(self, samples: Samples) -> Rows:
+        if isinstance(samples, np.ndarray):
+            return self.views(samples)
+        return samples if self.indices == tuple(range(samples.shape[2])) else ChosenRows(samples, self)
+
+    def views(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """The selected channels of an array (H, W, C), without copying."""
         first, last, count = self.indices[0], self.indices[-1], len(self.indices)
         if count > 1 and first == last:  # one plane, repeated
             return np.broadcast_to(samples[..., first : first + 1], (*samples.shape[:2], count))
@@ -71,10 +77,22 @@ class Selection(NamedTuple):
         return self._replace(light=light, lit=sum(index < colours for index in self.indices))
 
 
+class ChosenRows:
+    """Rows of the selected channels of a picture that is read row by row."""
+
+    def __init__(self, samples: Samples, selection: Selection) -> None:
+        self._samples = samples
+        self._selection = selection
+        self.shape = (*samples.shape[:2], len(selection.indices))
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        return self._selection.views(self._samples[rows])
+
+
 class LumaRows:
     """Rows of luma in float32, unrounded, made when they are read; alpha behind it if asked for."""
 
-    def __init__(self, samples: NDArray[Any], with_alpha: bool, light: Light | None = None) -> None:
+    def __init__(self, samples: Samples, with_alpha: bool, light: Light | None = None) -> None:
         self._samples = samples
         self._light = light
         self._alpha = with_alpha
@@ -93,7 +111,7 @@ class LumaRows:
 class LinearRows:
     """Rows in linear light in float32, made when they are read; channels behind the first ``lit`` as stored."""
 
-    def __init__(self, samples: NDArray[Any], light: Light, lit: int) -> None:
+    def __init__(self, samples: Rows, light: Light, lit: int) -> None:
         self._samples = samples
         self._light = light
         self._lit = lit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -47,33 +47,73 @@ def encode(
     file: IO[bytes],
 ) -> None:
     """Write samples (H, W, C), alpha last, to a binary file; raises InputError for what the format cannot hold."""
+    encode_strips(iter([samples]), layout, format_name, encoding, metadata, file)
+
+
+def encode_strips(
+    strips: Iterator[NDArray[Any]],
+    layout: Layout,
+    format_name: str,
+    encoding: Encoding,
+    metadata: dict[str, Any],
+    file: IO[bytes],
+) -> None:
+    """Write samples that come in strips (rows, W, C) from top to bottom; a strip is not looked at again."""
     if reason := refusal(format_name, layout):
         raise InputError(reason)
-    plain = samples[..., 0] if samples.shape[2] == 1 else samples
+    shape = (layout.height, layout.width, layout.channels)
     if format_name == "npy":
-        np.lib.format.write_array(file, np.ascontiguousarray(plain), allow_pickle=False)
+        header = {"descr": np.dtype(layout.dtype).str, "fortran_order": False, "shape": shape[: 2 + (shape[2] > 1)]}
+        np.lib.format.write_array_header_1_0(file, header)
+        for strip in strips:
+            file.write(np.ascontiguousarray(strip).data)
         return
     kept = fitting(metadata, format_name, layout)
     if format_name == "png":
         depth = 8 if layout.dtype == "uint8" else 16
-        height, width, channels = samples.shape
         options: dict[str, Any] = {"compress": encoding.compress, "metadata": kept, "threads": encoding.threads}
-        with PngWriter(file, height, width, channels, depth, **options) as png:
-            png.write(samples)
+        with PngWriter(file, *shape, depth, **options) as png:
+            for strip in strips:
+                png.write(strip)
         return
+    exif = kept.get("exif", b"")
     if needs_deep(format_name, layout):
         from convtool.deep import write_tiff
 
-        write_tiff([samples], layout.alpha, _is_packed(encoding), kept, file)
-        _add_directories(file, kept.get("exif", b""))
+        write_tiff([_whole(strips, shape, layout.dtype)], layout.alpha, _is_packed(encoding), kept, file)
+        _add_directories(file, exif)
         return
-    exif = kept.get("exif", b"")
     # Told by the suffix of a file's name, Pillow imports one plugin; told by format, it imports five.
     named = format_of(Path(str(getattr(file, "name", ""))).suffix) == format_name
     options = _options(format_name, layout, encoding, kept)
-    _save(_image(samples), file, None if named else PILLOW_NAMES[format_name], options)
+    _save(_pasted(strips, layout), file, None if named else PILLOW_NAMES[format_name], options)
     if format_name == "tif":
         _add_directories(file, exif)
+
+
+def _whole(strips: Iterator[NDArray[Any]], shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    whole = np.empty(shape, dtype=dtype)
+    row = 0
+    for strip in strips:
+        whole[row : row + len(strip)] = strip
+        row += len(strip)
+    return whole
+
+
+def _pasted(strips: Iterator[NDArray[Any]], layout: Layout) -> Image.Image:
+    """The strips in Pillow's storage: an array of the whole would only be there beside it."""
+    whole: Image.Image | None = None
+    row = 0
+    for strip in strips:
+        part = _image(strip)
+        if len(strip) == layout.height:
+            return part
+        if whole is None:
+            whole = Image.new(part.mode, (layout.width, layout.height), None)
+        whole.paste(part, (0, row))
+        row += len(strip)
+    assert whole is not None
+    return whole
 
 
 def encode_frames(

@@ -157,34 +157,43 @@ def filter_map(plan: MapPlan, picture: Picture, *, extent: bool = False, threads
     ``extent`` asks for the smallest and largest value even if no policy needs them; ``threads`` share its strips
     and change no byte.
     """
-    run = _Run(plan, picture, threads)
-    policy = plan.spec.range
-    found: Extent | None = None
+    run = Run(plan, picture, extent, threads)
     layout = plan.layout
     samples = np.empty((layout.height, layout.width, layout.channels), dtype=layout.dtype)
-    if policy.how in ("stretch", "symmetric"):
-        found = run.measure()
-    light = plan.members[0].selection.light
-    toner = Toner(policy, plan.source.dtype, plan.layout.dtype, found, light=light, lit=plan.lit)
-    measured = run.write(toner, samples, measure=extent and found is None)
-    return FeatureMap(plan, samples, found or measured, toner.clipped)
+    over_strips(plan.strips(), lambda first, last: run.write(first, last, samples[first:last]), threads)
+    return FeatureMap(plan, samples, run.extent, run.clipped)
 
 
-class _Run:
-    """One plan on one picture."""
+class Run:
+    """One plan on one picture; threads may share it."""
 
-    def __init__(self, plan: MapPlan, picture: Picture, threads: int) -> None:
+    def __init__(self, plan: MapPlan, picture: Picture, measure: bool, threads: int) -> None:
         self.plan = plan
-        self.threads = threads
         self.picture = picture
         kind = plan.members[0].selection.alpha
         if kind == "weighted" and bool((picture.opacity == float(FULL[plan.source.dtype])).all()):
             kind = "anchor"  # an opaque alpha: the plain sums say the same
         self.kind = kind
         self.weighted = [m.weighted(plan.source) for m in plan.members] if kind == "weighted" else []
+        self._rows = picture.samples if plan.source.alpha else picture.rows
+        policy, light = plan.spec.range, plan.members[0].selection.light
+        found = self._measured(threads) if policy.how in ("stretch", "symmetric") else None
+        self._toner = Toner(policy, plan.source.dtype, plan.layout.dtype, found, light=light, lit=plan.lit)
+        self._found = found
+        self._meter = Meter() if measure and found is None else None
+        self._bound = self._largest()
 
-    def measure(self) -> Extent:
-        """Smallest and largest value of the map's visible colours."""
+    @property
+    def extent(self) -> Extent:
+        """Smallest and largest value of the map's visible colours, once all strips are done; NOTHING if not asked."""
+        return self._found or (self._in_units(self._meter.extent) if self._meter is not None else NOTHING)
+
+    @property
+    def clipped(self) -> int:
+        """Colour samples that clipping changed so far."""
+        return self._toner.clipped
+
+    def _measured(self, threads: int) -> Extent:
         meter = Meter()
 
         def strip(first: int, last: int) -> None:
@@ -194,45 +203,31 @@ class _Run:
                 y, alpha = self.values(first, last)
                 meter.add(self._colour(y), alpha if self.weighted else None)
 
-        self._each_strip(strip)
+        over_strips(self.plan.strips(), _quietly(strip), threads)
         return self._in_units(meter.extent)
 
-    def write(self, toner: Toner, samples: Array, measure: bool) -> Extent:
-        """Fill the map's samples strip by strip."""
-        meter = Meter()
+    def write(self, first: int, last: int, samples: Array) -> None:
+        """Output rows first..last into ``samples`` (rows, W', C)."""
+        _quietly(self._write)(first, last, samples)
+
+    def _write(self, first: int, last: int, samples: Array) -> None:
         colours = self.plan.layout.colours + (self.kind == "channel")
-        bound = self._bound()
+        out = samples[..., :colours]
+        if self._plain:
+            self._write_sums(out, first, last)
+        else:
+            y, alpha = self.values(first, last)
+            if self._meter is not None:
+                self._meter.add(self._colour(y), alpha if self.weighted else None)
+            self._toner.values(y, out, self._bound)
+            if alpha is not None and self.weighted:
+                tone_alpha(alpha, self.plan.source.dtype, self.plan.layout.dtype, samples[..., -1:])
+        if self.kind == "anchor":
+            planes = [anchor_rows(self.picture.opacity, m.geometry, first, last) for m in self.plan.members]
+            opacity = np.minimum.reduce(planes)
+            tone_alpha(opacity, self.plan.source.dtype, self.plan.layout.dtype, samples[..., -1:])
 
-        def strip(first: int, last: int) -> None:
-            out = samples[first:last, :, :colours]
-            if self._plain:
-                self._write_sums(toner, out, first, last, meter if measure else None)
-            else:
-                y, alpha = self.values(first, last)
-                if measure:
-                    meter.add(self._colour(y), alpha if self.weighted else None)
-                toner.values(y, out, bound)
-                if alpha is not None and self.weighted:
-                    tone_alpha(alpha, self.plan.source.dtype, self.plan.layout.dtype, samples[first:last, :, -1:])
-            if self.kind == "anchor":
-                planes = [anchor_rows(self.picture.opacity, m.geometry, first, last) for m in self.plan.members]
-                opacity = np.minimum.reduce(planes)
-                tone_alpha(opacity, self.plan.source.dtype, self.plan.layout.dtype, samples[first:last, :, -1:])
-
-        self._each_strip(strip)
-        return self._in_units(meter.extent)
-
-    def _each_strip(self, work: Callable[[int, int], None]) -> None:
-        """Do the work for every strip; what a thread is told of floating point holds for that thread only."""
-
-        def quietly(first: int, last: int) -> None:
-            # Float pictures may hold anything, infinities and NaN too: what they make of a sum is no failure.
-            with np.errstate(over="ignore", invalid="ignore"):
-                work(first, last)
-
-        over_strips(self.plan.strips(), quietly, self.threads)
-
-    def _bound(self) -> float:
+    def _largest(self) -> float:
         """Largest magnitude that merged values can have, if it is known beforehand."""
         if self.weighted or self.plan.source.dtype == "float32":
             return inf
@@ -262,15 +257,15 @@ class _Run:
 
     def _sums(self, first: int, last: int) -> Array:
         member = self.plan.members[0]
-        return member.plan.sums(member.selection.rows(self.picture.samples), first, last)
+        return member.plan.sums(member.selection.rows(self._rows), first, last)
 
-    def _write_sums(self, toner: Toner, out: Array, first: int, last: int, meter: Meter | None) -> None:
+    def _write_sums(self, out: Array, first: int, last: int) -> None:
         """The short way: sums go to samples without becoming float values in between."""
         member, sums = self.plan.members[0], self._sums(first, last)
-        if meter is not None:
-            meter.add(self._colour(sums), None)
+        if self._meter is not None:
+            self._meter.add(self._colour(sums), None)
         scale = member.plan.bank.scales[0]
-        toner.sums(
+        self._toner.sums(
             sums, scale, _bias(member), exact=member.plan.exact, bound=member.plan.bound, out=out, reach=self._reach
         )
 
@@ -279,7 +274,7 @@ class _Run:
         maps: list[NDArray[np.float32]] = []
         opacity: Array | None = None
         for at, member in enumerate(self.plan.members):
-            rows = member.selection.rows(self.picture.samples)
+            rows = member.selection.rows(self._rows)
             if self.weighted:
                 y, alpha = self.weighted[at].values(rows, self.picture.opacity, first, last)
                 # A merged pixel is as visible as its least visible member, so nothing hidden shows up in it.
@@ -291,6 +286,19 @@ class _Run:
 
     def _colour(self, y: Array) -> Array:
         return y[..., : self.plan.layout.colours]
+
+
+def _quietly(work: Callable[..., None]) -> Callable[..., None]:
+    """The work, told of floating point in the thread that does it.
+
+    Float pictures may hold anything, infinities and NaN too: what they make of a sum is no failure.
+    """
+
+    def told(*arguments: Any) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            work(*arguments)
+
+    return told
 
 
 def _bias(member: Member) -> Fraction:

@@ -42,13 +42,15 @@ def read_frames(image: Image.Image, count: int, limit: int) -> Picture:
         pixels += image.size[0] * image.size[1]
         if pixels > limit:
             raise InputError(f"has frames that grow beyond {limit:,} pixels together; --max-pixels raises this limit")
-        pictures.append(picture_from_image(image))
+        picture = picture_from_image(image)
+        picture.rows = picture.samples  # the decoder's storage will be that of the next frame
+        pictures.append(picture)
         delays.append(float(image.info.get("duration") or 0))
     pages = image.format == "TIFF"
-    picture = with_more(pictures if pages else _alike(pictures))
+    first = with_more(pictures if pages else _alike(pictures))
     if not pages:
-        picture.timing = Timing(tuple(delay or DEFAULT_DELAY for delay in delays), _plays(image))
-    return picture
+        first.timing = Timing(tuple(delay or DEFAULT_DELAY for delay in delays), _plays(image))
+    return first
 
 
 def with_more(pictures: Sequence[Picture]) -> Picture:
@@ -80,5 +82,5 @@ def _alike(pictures: list[Picture]) -> list[Picture]:
         if alpha:
             opaque = np.full((*shape[:2], 1), np.iinfo(picture.samples.dtype).max, dtype=picture.samples.dtype)
             parts.append(picture.opacity if layout.alpha else opaque)
-        picture.samples, picture.alpha = np.concatenate(parts, axis=-1), alpha
+        picture.rows, picture.alpha = np.concatenate(parts, axis=-1), alpha
     return pictures

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import IO
 
-from convtool.encode import Encoding, encode, encode_frames
+from convtool.encode import Encoding, encode, encode_frames, encode_strips
 from convtool.filtering import FeatureMap
 from convtool.light import SRGB, Light, light_of
 from convtool.maps import Settings
 from convtool.picture import Picture
+from convtool.streams import Stream
 
 
 def chosen_frames(picture: Picture, formats: set[str]) -> tuple[Picture, ...]:
@@ -36,6 +37,11 @@ def light_for(picture: Picture, settings: Settings) -> Light:
     light = light_of(picture.metadata.get("icc_profile"), notes)
     picture.notes += tuple(notes)
     return light
+
+
+def write_stream(stream: Stream, picture: Picture, format_name: str, encoding: Encoding, file: IO[bytes]) -> None:
+    """Filter a picture and write its map, strip by strip."""
+    encode_strips(stream.strips(), stream.plan.layout, format_name, encoding, picture.metadata, file)
 
 
 def write_maps(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convtool.metadata import collect, orientation_of
-from convtool.picture import Layout, Picture
+from convtool.picture import Layout, Picture, Samples
 
 DEEP_GREY = ("I;16", "I;16L", "I;16B")
 PLAIN = ("L", "LA", "RGB", "RGBA", *DEEP_GREY, "I", "F")
@@ -41,6 +41,26 @@ def picture_from_image(image: Image.Image) -> Picture:
     upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
     samples, alpha = _samples(upright, image, notes)
     return Picture(samples, alpha, metadata, tuple(notes))
+
+
+class StoredRows:
+    """Samples in Pillow's storage, which holds four bytes a pixel of RGB; rows are packed when they are read.
+
+    So the picture is never there twice, and what is read is still in the cache when it is filtered.
+    """
+
+    def __init__(self, image: Image.Image) -> None:
+        self._image = image
+        self.shape = (image.height, image.width, len(image.getbands()))
+        self.dtype = np.dtype(np.uint8)
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        height, width, channels = self.shape
+        first, last, _ = rows.indices(height)
+        if last <= first:
+            return np.empty((0, width, channels), dtype=self.dtype)
+        part = np.asarray(self._image.crop((0, first, width, last)))
+        return part.reshape(last - first, width, channels)
 
 
 def frame_count(image: Image.Image) -> int:
@@ -100,10 +120,12 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _samples(upright: Image.Image, image: Image.Image, notes: list[str]) -> tuple[NDArray[Any], bool]:
+def _samples(upright: Image.Image, image: Image.Image, notes: list[str]) -> tuple[Samples, bool]:
     """Samples (H, W, C) and whether the last channel is alpha; ``image`` knows what ``upright`` came from."""
     key = upright.info.get("transparency")
     converted = _standard(upright, key is not None, notes)
+    if converted.mode in ("L", "RGB"):
+        return StoredRows(converted), False
     samples = np.asarray(converted)
     if samples.dtype.byteorder not in "=|":
         samples = samples.astype(samples.dtype.newbyteorder("="))

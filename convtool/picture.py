@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,11 +50,26 @@ class Timing(NamedTuple):
 PAGES = Timing()
 
 
+class Samples(Protocol):
+    """Samples (H, W, C) of which rows can be had: an array, or the storage of a decoder."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, C)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a sample."""
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+        """Rows of a slice with step 1, shape (rows, W, C)."""
+
+
 @dataclass
 class Picture:
     """Samples (H, W, C), alpha last, and the metadata that goes on to its maps."""
 
-    samples: NDArray[Any]
+    rows: Samples
     alpha: bool
     metadata: dict[str, Any] = field(default_factory=dict)
     """``icc_profile``, ``exif`` and ``dpi`` as Pillow writes them, and ``text`` (a dict)."""
@@ -67,8 +82,15 @@ class Picture:
     @property
     def layout(self) -> Layout:
         """Shape and type of the samples."""
-        height, width, channels = self.samples.shape
-        return Layout(height, width, channels - self.alpha, self.alpha, self.samples.dtype.name)
+        height, width, channels = self.rows.shape
+        return Layout(height, width, channels - self.alpha, self.alpha, self.rows.dtype.name)
+
+    @property
+    def samples(self) -> NDArray[Any]:
+        """All samples as one array, which takes the place of the decoder's storage."""
+        if not isinstance(self.rows, np.ndarray):
+            self.rows = self.rows[0 : self.rows.shape[0]]
+        return self.rows
 
     @property
     def colour(self) -> NDArray[Any]:

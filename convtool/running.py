@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from convtool.atomic import replacing
 from convtool.batch import Failed, Job, Options, Result, Skipped, Work, Written
@@ -12,13 +13,14 @@ from convtool.encode import frames_refusal
 from convtool.errors import ConvtoolError, InputError
 from convtool.filtering import FeatureMap, MapPlan, filter_map, plan_map
 from convtool.formats import FORMATS, refusal
-from convtool.framing import chosen_frames, light_for, write_maps
+from convtool.framing import chosen_frames, light_for, write_maps, write_stream
 from convtool.light import SRGB, Light
 from convtool.limits import Limits
 from convtool.maps import Settings
 from convtool.naming import Source
 from convtool.picture import Layout, Picture
 from convtool.stdio import write_stdout
+from convtool.streams import Stream
 
 THREADS_FROM = 4_000_000
 """Samples of a picture from which its strips are shared out among threads; starting them would cost more."""
@@ -102,10 +104,16 @@ def _origin(source: Source, options: Options) -> Path | bytes:
 
 def _write(work: Work, plans: Sequence[MapPlan], frames: Sequence[Picture], options: Options) -> list[Written]:
     """Filter and write one map of all frames."""
+    height, width, channels = frames[0].rows.shape
+    threads = options.threads if height * width * channels >= THREADS_FROM else 1
+    encoding = options.encoding._replace(threads=threads)
+    if len(frames) == 1 and not options.verify:
+        stream = Stream(plans[0], frames[0], extent=options.measure, threads=threads)
+        _put(work, lambda file: write_stream(stream, frames[0], work.target.format, encoding, file))
+        return [_written(work, stream, notes=frames[0].notes)]
     maps: list[FeatureMap] = []
     results = []
     for index, (plan, picture) in enumerate(zip(plans, frames, strict=True)):
-        threads = options.threads if picture.samples.size >= THREADS_FROM else 1
         found = filter_map(plan, picture, extent=options.measure, threads=threads)
         difference = None
         if options.verify:
@@ -115,15 +123,25 @@ def _write(work: Work, plans: Sequence[MapPlan], frames: Sequence[Picture], opti
         maps.append(found)
         notes = picture.notes if index == 0 else ()
         results.append(_written(work, found, index, difference, notes))
-    if work.target.stdout:
-        write_stdout(lambda file: write_maps(maps, frames[0], work.target.format, options.encoding, file))
-    else:
-        with replacing(Path(work.target.path)) as file:
-            write_maps(maps, frames[0], work.target.format, options.encoding, file)
+    _put(work, lambda file: write_maps(maps, frames[0], work.target.format, encoding, file))
     return results
 
 
-def _written(work: Work, found: FeatureMap, frame: int, difference: float | None, notes: tuple[str, ...]) -> Written:
+def _put(work: Work, write: Callable[[IO[bytes]], None]) -> None:
+    if work.target.stdout:
+        write_stdout(write)
+    else:
+        with replacing(Path(work.target.path)) as file:
+            write(file)
+
+
+def _written(
+    work: Work,
+    found: FeatureMap | Stream,
+    frame: int = 0,
+    difference: float | None = None,
+    notes: tuple[str, ...] = (),
+) -> Written:
     plan = found.plan
     layout = plan.layout
     filtered = plan.members[0].selection.alpha == "channel"  # then alpha is clipped like a colour

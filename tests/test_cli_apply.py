@@ -300,7 +300,7 @@ def test_something_unforeseen_is_one_line_too(run: Run, monkeypatch: pytest.Monk
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a\nfault")
 
-    monkeypatch.setattr("convtool.running.filter_map", broken)
+    monkeypatch.setattr("convtool.running.read_picture", broken)
     code, _, err = run("img.png", "-k", "blur")
     assert code == 1
     assert len(err.splitlines()) == 1

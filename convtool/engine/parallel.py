@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,10 @@ from convtool.engine import blas
 from convtool.engine.plan import Plan
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+Part = TypeVar("Part")
+Made = TypeVar("Made")
 
 
 def over_strips(strips: Iterable[tuple[int, int]], work: Callable[[int, int], None], threads: int = 1) -> None:
@@ -46,6 +50,37 @@ def over_strips(strips: Iterable[tuple[int, int]], work: Callable[[int, int], No
         for failure in failures:
             if failure is not None:
                 raise failure
+
+
+def in_order(parts: Sequence[Part], work: Callable[[Part], Made], threads: int = 1) -> Iterator[Made]:
+    """What ``work`` makes of every part, in their order; threads work ahead, but not far.
+
+    BLAS is held at one thread meanwhile.
+    """
+    with blas.one_thread():
+        if threads <= 1 or len(parts) == 1:
+            yield from map(work, parts)
+            return
+        pool = _pool(threads)
+        waiting: deque[Future[Made]] = deque()
+        try:
+            for part in parts:
+                waiting.append(pool.submit(work, part))
+                if len(waiting) > threads + 1:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+            for future in waiting:
+                if not future.cancelled():
+                    future.exception()
+
+
+def batched(items: Sequence[Part], count: int) -> Iterator[Sequence[Part]]:
+    """The items in runs of ``count``."""
+    return (items[at : at + count] for at in range(0, len(items), count))
 
 
 _kept: list[tuple[int, ThreadPoolExecutor]] = []

@@ -1,0 +1,61 @@
+"""Feature maps strip by strip: what is computed goes on to the encoder while it is in the cache, and no map is held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convtool.engine.parallel import batched, in_order
+from convtool.extent import Extent
+from convtool.filtering import MapPlan, Run
+from convtool.picture import Picture
+
+Array = NDArray[Any]
+
+PART_BYTES = 1 << 20
+"""Of a map that a thread makes in one go: long calls, and little to wait for its turn."""
+
+
+class Stream:
+    """One map of a picture, strip by strip from top to bottom; ``extent`` and ``clipped`` hold when all are out."""
+
+    def __init__(self, plan: MapPlan, picture: Picture, *, extent: bool = False, threads: int = 1) -> None:
+        """As ``filter_map``, without holding the map."""
+        self.plan = plan
+        self._threads = threads
+        self._run = Run(plan, picture, extent, threads)
+
+    def strips(self) -> Iterator[Array]:
+        """Samples (rows, W', C), alpha last; a strip may be overwritten when the next is asked for."""
+        layout, rows = self.plan.layout, list(self.plan.strips())
+        shape = (layout.width, layout.channels)
+        if self._threads <= 1:
+            room = np.empty((rows[0][1], *shape), dtype=layout.dtype)
+            yield from in_order(rows, lambda strip: self._filled([strip], room), 1)
+            return
+        size = rows[0][1] * layout.width * layout.channels * np.dtype(layout.dtype).itemsize
+        parts = list(batched(rows, max(1, PART_BYTES // size)))
+
+        def part(strips: Sequence[tuple[int, int]]) -> Array:
+            return self._filled(strips, np.empty((strips[-1][1] - strips[0][0], *shape), dtype=layout.dtype))
+
+        yield from in_order(parts, part, self._threads)
+
+    def _filled(self, strips: Sequence[tuple[int, int]], room: Array) -> Array:
+        start = strips[0][0]
+        for first, last in strips:
+            self._run.write(first, last, room[first - start : last - start])
+        return room[: strips[-1][1] - start]
+
+    @property
+    def extent(self) -> Extent:
+        """Smallest and largest value of the map's visible colours, if it was asked for."""
+        return self._run.extent
+
+    @property
+    def clipped(self) -> int:
+        """Colour samples that clipping changed."""
+        return self._run.clipped
