@@ -47,10 +47,10 @@ def read_frames(image: Image.Image, count: int, limit: int) -> Picture:
         pictures.append(picture)
         delays.append(float(image.info.get("duration") or 0))
     pages = image.format == "TIFF"
-    first = with_more(pictures if pages else _alike(pictures))
+    joined = with_more(pictures if pages else _alike(pictures))
     if not pages:
-        first.timing = Timing(tuple(delay or DEFAULT_DELAY for delay in delays), _plays(image))
-    return first
+        joined.timing = Timing(tuple(delay or DEFAULT_DELAY for delay in delays), _plays(image))
+    return joined
 
 
 def with_more(pictures: Sequence[Picture]) -> Picture:

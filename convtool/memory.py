@@ -11,9 +11,9 @@ IMPORTS = 36_000_000
 """Python, NumPy and Pillow before any picture (measured)."""
 
 
-def peak_bytes(plan: MapPlan) -> int:
+def peak_bytes(plan: MapPlan, target_format: str) -> int:
     """Bytes at the highest point of decoding, filtering or encoding one map; an estimate, not a bound."""
-    source, target = _samples(plan.source), _samples(plan.layout)
+    source = _samples(plan.source)
     stored = _stored(plan.source)
     strip = max(
         (member.plan.strip_rows * member.geometry.rows.stride + member.geometry.rows.span)
@@ -22,10 +22,14 @@ def peak_bytes(plan: MapPlan) -> int:
         * member.plan.dtype.itemsize
         for member in plan.members
     )
-    decoding = stored + 2 * source  # the picture, its bytes, and their copy as an array
-    filtering = source + target + 4 * strip
-    encoding = source + target + _stored(plan.layout)
-    return IMPORTS + max(decoding, filtering, encoding)
+    if plan.source.dtype == "uint8" and not plan.source.alpha:  # rows are packed when they are read
+        decoding = stored
+        filtering = stored + 4 * strip
+    else:
+        decoding = stored + 2 * source  # the picture, its bytes, and their copy as an array
+        filtering = source + 4 * strip
+    held = 0 if target_format in ("png", "npy") else _stored(plan.layout)  # those are written strip by strip
+    return IMPORTS + max(decoding, filtering + held)
 
 
 def _samples(layout: Layout) -> int:

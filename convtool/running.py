@@ -23,7 +23,9 @@ from convtool.stdio import write_stdout
 from convtool.streams import Stream
 
 THREADS_FROM = 4_000_000
-"""Samples of a picture from which its strips are shared out among threads; starting them would cost more."""
+"""Samples of a picture from which threads pack its PNG; starting them would cost more."""
+SHARED_FROM = 0.1
+"""Seconds of sums from which threads share its strips: less is done while they pack what comes before."""
 
 
 def run_job(job: Job, options: Options) -> Iterator[Result]:
@@ -105,8 +107,9 @@ def _origin(source: Source, options: Options) -> Path | bytes:
 def _write(work: Work, plans: Sequence[MapPlan], frames: Sequence[Picture], options: Options) -> list[Written]:
     """Filter and write one map of all frames."""
     height, width, channels = frames[0].rows.shape
-    threads = options.threads if height * width * channels >= THREADS_FROM else 1
-    encoding = options.encoding._replace(threads=threads)
+    encoding = options.encoding._replace(threads=options.threads if height * width * channels >= THREADS_FROM else 1)
+    seconds = sum(member.plan.seconds for member in plans[0].members)
+    threads = options.threads if seconds >= SHARED_FROM else 1
     if len(frames) == 1 and not options.verify:
         stream = Stream(plans[0], frames[0], extent=options.measure, threads=threads)
         _put(work, lambda file: write_stream(stream, frames[0], work.target.format, encoding, file))

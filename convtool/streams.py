@@ -15,7 +15,7 @@ from convtool.picture import Picture
 
 Array = NDArray[Any]
 
-PART_BYTES = 1 << 20
+PART_BYTES = 1 << 18
 """Of a map that a thread makes in one go: long calls, and little to wait for its turn."""
 
 

@@ -801,7 +801,7 @@ def test_a_second_signal_does_not_break_off_the_cleaning_up(
         unlink(path, missing_ok)
 
     monkeypatch.setattr(Path, "unlink", unlink_under_fire)
-    monkeypatch.setattr("convtool.framing.encode", send)
+    monkeypatch.setattr("convtool.framing.encode_strips", send)
     code, out, err = run("img.png", "-k", "blur")
     assert (code, out, err) == (expected, "", "convtool: interrupted: 0 of 1 done\n")
     assert sent == [number, number]

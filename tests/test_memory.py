@@ -24,20 +24,27 @@ def peak_megabytes(*arguments: str | Path) -> float:
     return int(kilobytes) * 1024 / 1e6
 
 
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A 24-megapixel RGB picture."""
+@pytest.fixture(scope="module", params=["png", "jpg"])
+def large(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A 24-megapixel RGB picture: 96 MB in Pillow's storage."""
     rows, columns = np.mgrid[0:4000, 0:6000].astype(np.uint16)
     samples = np.stack((rows % 251, columns % 241, (rows + columns) % 239), axis=-1).astype(np.uint8)
-    path = tmp_path_factory.mktemp("large") / "large.png"
-    Image.fromarray(samples).save(path, compress_level=1)
+    path = tmp_path_factory.mktemp("large") / f"large.{request.param}"
+    Image.fromarray(samples).save(path, **({"compress_level": 1} if request.param == "png" else {"quality": 92}))
     return path
 
 
+LIMITS = {"png": 170, "jpg": 240}
+"""Megabytes: a PNG is written as it is filtered; Pillow's JPEG encoder wants the whole picture."""
+
+
 @pytest.mark.parametrize("options", [["-k", "sharpen"], ["-k", "sobel"], ["-k", "sobel", "--merge", "magnitude"]])
-def test_24_megapixels_stay_below_350_megabytes(large: Path, tmp_path: Path, options: list[str]) -> None:
-    assert peak_megabytes("apply", large, *options, "-f", "ppm", "-o", f"{tmp_path}/", "-q") <= 350
+def test_24_megapixels_to_the_same_format(large: Path, tmp_path: Path, options: list[str]) -> None:
+    assert peak_megabytes("apply", large, *options, "-o", f"{tmp_path}/", "-q") <= LIMITS[large.suffix[1:]]
 
 
-def test_png_to_png(large: Path, tmp_path: Path) -> None:
-    assert peak_megabytes("apply", large, "-k", "sharpen", "-o", tmp_path / "out.png", "-q") <= 350
+def test_an_alpha_channel_needs_more(tmp_path: Path) -> None:
+    samples = np.full((4000, 6000, 4), 255, dtype=np.uint8)
+    samples[1000:2000, :, 3] = 128
+    Image.fromarray(samples).save(tmp_path / "in.png", compress_level=1)
+    assert peak_megabytes("apply", tmp_path / "in.png", "-k", "sharpen", "-o", tmp_path / "out.png", "-q") <= 350

@@ -37,7 +37,7 @@ def dry_run(jobs: list[Job], unread: list[tuple[str, str]], options: Options, *,
                 print_line(f"  -- {console.shown(work.target.path)}  exists, skipped")
         for work, plan in zip(todo, plans, strict=True):
             outputs += 1
-            peak = max(peak, peak_bytes(plan))
+            peak = max(peak, peak_bytes(plan, work.target.format))
             if json:
                 print_line(json_module.dumps(_fields(job, work.target.path, work.index, plan)))
             else:

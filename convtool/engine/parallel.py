@@ -66,7 +66,7 @@ def in_order(parts: Sequence[Part], work: Callable[[Part], Made], threads: int =
         try:
             for part in parts:
                 waiting.append(pool.submit(work, part))
-                if len(waiting) > threads + 1:
+                if len(waiting) > threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

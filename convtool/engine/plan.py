@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,6 +47,8 @@ class Plan:
     strip_rows: int
     whole: bool
     """Whether the samples are integers."""
+    cost: float
+    """Nanoseconds for one sample of the output, by the table in ``costs``."""
     reason: str
     """Why this method, in a few words: ``taps int16: 3 passes``."""
     runner: Method = field(repr=False)
@@ -58,6 +61,11 @@ class Plan:
     def shape(self) -> tuple[int, int, int]:
         """Shape of the result, (H', W', output channels)."""
         return (*self.geometry.out, self.channels if self.bank.each else len(self.bank.weights))
+
+    @property
+    def seconds(self) -> float:
+        """What the whole takes one thread, roughly."""
+        return self.cost * 1e-9 * prod(self.shape)
 
     def strips(self) -> Iterator[tuple[int, int]]:
         """The strips of output rows, (first, last + 1), top to bottom."""
@@ -162,6 +170,7 @@ def make_plan(
         bound=bank.bound(peak),
         strip_rows=max(1, min(best.strip_rows, geometry.rows.out)),
         whole=whole,
+        cost=best.cost,
         reason=_reason(best, found),
         runner=runner,
         padded=Strips(border, geometry.rows.size, columns.size, columns.start(0), columns.padded),
