@@ -30,7 +30,7 @@ def large(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     rows, columns = np.mgrid[0:4000, 0:6000].astype(np.uint16)
     samples = np.stack((rows % 251, columns % 241, (rows + columns) % 239), axis=-1).astype(np.uint8)
     path = tmp_path_factory.mktemp("large") / f"large.{request.param}"
-    Image.fromarray(samples).save(path, **({"compress_level": 1} if request.param == "png" else {"quality": 92}))
+    Image.fromarray(samples).save(path, compress_level=1, quality=92)
     return path
 
 
@@ -38,9 +38,12 @@ LIMITS = {"png": 170, "jpg": 240}
 """Megabytes: a PNG is written as it is filtered; Pillow's JPEG encoder wants the whole picture."""
 
 
-@pytest.mark.parametrize("options", [["-k", "sharpen"], ["-k", "sobel"], ["-k", "sobel", "--merge", "magnitude"]])
-def test_24_megapixels_to_the_same_format(large: Path, tmp_path: Path, options: list[str]) -> None:
-    assert peak_megabytes("apply", large, *options, "-o", f"{tmp_path}/", "-q") <= LIMITS[large.suffix[1:]]
+@pytest.mark.parametrize(
+    ("options", "more"), [(["-k", "sharpen"], 0), (["-k", "sobel"], 0), (["-k", "sobel", "--merge", "magnitude"], 15)]
+)
+def test_24_megapixels_to_the_same_format(large: Path, tmp_path: Path, options: list[str], more: int) -> None:
+    """Merging holds float strips of its members."""
+    assert peak_megabytes("apply", large, *options, "-o", f"{tmp_path}/", "-q") <= LIMITS[large.suffix[1:]] + more
 
 
 def test_an_alpha_channel_needs_more(tmp_path: Path) -> None:
