@@ -243,6 +243,11 @@ class Run:
         outside = member.border.value
         return member.plan.bank.reach(min(0.0, outside), max(float(FULL[dtype]), outside))
 
+    @cached_property
+    def _bias(self) -> Fraction:
+        """The one member's bias as it was written: 0.1 is a tenth."""
+        return Fraction(repr(self.plan.members[0].kernel.bias))
+
     @property
     def _plain(self) -> bool:
         return len(self.plan.members) == 1 and not self.weighted
@@ -251,7 +256,7 @@ class Run:
         """An extent in sample units: what was measured on plain sums, scaled without rounding."""
         if not self._plain or extent is NOTHING:
             return extent
-        scale, bias = self.plan.members[0].plan.bank.scales[0], _bias(self.plan.members[0])
+        scale, bias = self.plan.members[0].plan.bank.scales[0], self._bias
         low, high = sorted(end * scale + bias for end in extent.ends)
         return Extent(float(low), float(high), (low, high))
 
@@ -266,7 +271,7 @@ class Run:
             self._meter.add(self._colour(sums), None)
         scale = member.plan.bank.scales[0]
         self._toner.sums(
-            sums, scale, _bias(member), exact=member.plan.exact, bound=member.plan.bound, out=out, reach=self._reach
+            sums, scale, self._bias, exact=member.plan.exact, bound=member.plan.bound, out=out, reach=self._reach
         )
 
     def values(self, first: int, last: int) -> tuple[NDArray[np.float32], Array | None]:
@@ -299,8 +304,3 @@ def _quietly(work: Callable[..., None]) -> Callable[..., None]:
             work(*arguments)
 
     return told
-
-
-def _bias(member: Member) -> Fraction:
-    """A kernel's bias as it was written: 0.1 is a tenth."""
-    return Fraction(repr(member.kernel.bias))

@@ -90,7 +90,7 @@ def _store_short(strip: Strip, t: Array, out: Array, full: int) -> int:
     np.greater(t.view(np.uint16), np.uint16(full), out=mask)
     lost = int(np.count_nonzero(strip.view(mask)))
     if lost:
-        np.clip(t, 0, full, out=t)
+        t.clip(np.int16(0), np.int16(full), out=t)  # NumPy looks at plain numbers longer than at a short strip
     np.copyto(out, strip.view(t), casting="unsafe")
     return lost
 

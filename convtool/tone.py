@@ -15,7 +15,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import inf, lcm
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,19 @@ Array = NDArray[Any]
 
 FULL = {"uint8": Fraction(255), "uint16": Fraction(65535), "float32": Fraction(1)}
 MIDDLE = {"uint8": Fraction(128), "uint16": Fraction(32768), "float32": Fraction(1, 2)}
+
+
+SINGLE = np.dtype(np.float32)
+
+
+class _Steps(NamedTuple):
+    """What becomes of sums before rounding: first ``dtype`` or the affine map in double precision, then ``verbs``."""
+
+    dtype: np.dtype[Any]
+    verbs: list[tuple[np.ufunc, Any]]
+    affine: tuple[Fraction, Fraction] | None
+    low: float
+    high: float
 
 
 class Toner:
@@ -54,6 +67,7 @@ class Toner:
         self._coded_full = int(FULL[dtype if np.dtype(dtype).kind == "u" else source])
         self.clipped = 0
         self._lock = Lock()
+        self._known: dict[tuple[Any, ...], _Steps] = {}
         self._dtype = np.dtype(dtype)
         self._full = int(FULL[dtype]) if self._dtype.kind == "u" else 0
         self._abs = policy.how == "abs"
@@ -99,33 +113,44 @@ class Toner:
 
         ``bound`` is the largest magnitude that the sums can have, ``reach`` the smallest and largest sum.
         """
-        factor, offset = scale * self._gain, bias * self._gain + self._shift
-        low, high = sorted(end * float(factor) + float(offset) for end in reach or (-bound, bound))
         with np.errstate(over="ignore", invalid="ignore"):
+            steps = self._steps(sums.dtype, scale, bias, exact, bound, reach)
             strip = strip_of(sums)
             t: Array = strip.flat
-            if sums.dtype.kind == "i" and factor == 1 and offset.denominator == 1 and self._full:
-                if bound + abs(offset) >= np.iinfo(sums.dtype).max:
-                    t = t.astype(np.int64)
-                if offset:
-                    np.add(t, int(offset), out=t)
+            if steps.affine is not None:
+                t = affine(t, *steps.affine)
+            elif t.dtype != steps.dtype:
+                t = t.astype(steps.dtype)
+            for verb, number in steps.verbs:
+                verb(t, number, out=t)
+            self._finish(strip, t, out, steps.low, steps.high)
+
+    def _steps(
+        self,
+        dtype: np.dtype[Any],
+        scale: Fraction,
+        bias: Fraction,
+        exact: bool,
+        bound: float,
+        reach: tuple[float, float] | None,
+    ) -> _Steps:
+        """What is done to sums of ``dtype``, worked out for their first strip: fractions cost more than a pass."""
+        asked = (dtype.char, scale, bias, exact, bound, reach)
+        if asked not in self._known:
+            factor, offset = scale * self._gain, bias * self._gain + self._shift
+            low, high = sorted(end * float(factor) + float(offset) for end in reach or (-bound, bound))
+            if dtype.kind == "i" and factor == 1 and offset.denominator == 1 and self._full:
+                wide = bound + abs(offset) >= np.iinfo(dtype).max
+                added = [(np.add, int(offset))] if offset else []
+                steps = _Steps(np.dtype(np.int64) if wide else dtype, added, None, low, high)
             elif exact and self._single_is_exact(factor, offset, bound):
-                t = t.astype(np.float32, copy=False)
-                if factor.numerator != 1:
-                    np.multiply(t, np.float32(factor.numerator), out=t)
-                if factor.denominator != 1:
-                    np.divide(t, np.float32(factor.denominator), out=t)
-                if offset:
-                    np.add(t, np.float32(offset), out=t)
+                steps = _Steps(SINGLE, _in_single(factor.numerator, factor.denominator, offset), None, low, high)
             elif exact or self._fitted:
-                t = affine(t, factor, offset)
+                steps = _Steps(np.dtype(np.float64), [], (factor, offset), low, high)
             else:
-                t = t.astype(np.float32, copy=False)
-                if factor != 1:
-                    np.multiply(t, np.float32(factor), out=t)
-                if offset:
-                    np.add(t, np.float32(offset), out=t)
-            self._finish(strip, t, out, low, high)
+                steps = _Steps(SINGLE, _in_single(factor, 1, offset), None, low, high)
+            self._known[asked] = steps
+        return self._known[asked]
 
     def _single_is_exact(self, factor: Fraction, offset: Fraction, bound: float) -> bool:
         """Whether float32 cannot carry a value over a rounding boundary of the output.
@@ -156,8 +181,15 @@ class Toner:
             np.copyto(out, strip.view(t), casting="unsafe")
             return
         lost = store(strip, t, out, self._full, low, high)
-        with self._lock:
-            self.clipped += lost
+        if lost:
+            with self._lock:
+                self.clipped += lost
+
+
+def _in_single(factor: Fraction | int, divisor: int, offset: Fraction) -> list[tuple[np.ufunc, np.float32]]:
+    """``t * factor / divisor + offset`` as operations of float32, those that change nothing left out."""
+    verbs = [(np.multiply, np.float32(factor), 1), (np.divide, np.float32(divisor), 1), (np.add, np.float32(offset), 0)]
+    return [(verb, number) for verb, number, neutral in verbs if number != neutral]
 
 
 def affine(values: Array, factor: Fraction, offset: Fraction) -> NDArray[np.float64]:
