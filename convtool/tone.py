@@ -12,6 +12,7 @@ keep y's units.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from math import inf, lcm
 from threading import Lock
@@ -38,7 +39,7 @@ class _Steps(NamedTuple):
     """What becomes of sums before rounding: first ``dtype`` or the affine map in double precision, then ``verbs``."""
 
     dtype: np.dtype[Any]
-    verbs: list[tuple[np.ufunc, Any]]
+    verbs: Sequence[tuple[np.ufunc, Any]]
     affine: tuple[Fraction, Fraction] | None
     low: float
     high: float

@@ -12,6 +12,7 @@ columns are dealt out while Q is filled; a dilation of the rows deals the rows o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import gcd
 from typing import Any
@@ -27,6 +28,8 @@ from convtool.geometry import Geometry
 
 Array = NDArray[Any]
 Deals = list[tuple[Array, Any]]
+Batch = tuple[int, int, int, int, int, list[tuple[Array, Array]]]
+"""Output rows start..stop in bands of so many, columns left..right, and the factors of each product."""
 FLOAT = np.dtype(np.float32)
 
 CLIFF = 1_000_000
@@ -131,7 +134,7 @@ class Gemm:
                 target[...] = source
             for phase in range(self.phases):
                 out = planar[phase :: self.phases, :, left : left + self.panel]
-                self._multiply(bound.rows[phase], out, bound.spare)
+                self._multiply(bound, phase, out)
         return planar.transpose(0, 2, 1) if self.channels == 1 else planar.reshape(rows, -1, self.channels)
 
     def _direct(self, out: Array) -> bool:
@@ -150,39 +153,48 @@ class Gemm:
         """The output as (rows, N, samples)."""
         return out.transpose(0, 2, 1) if self.channels == 1 else out.reshape(len(out), 1, self.width)
 
-    def _multiply(self, flat: Array, out: Array, spare: Array) -> None:
+    def _multiply(self, bound: _Bound, phase: int, out: Array) -> None:
         """Sums of the output rows of one phase and panel into ``out``, (rows, N, samples)."""
         rows, _, width = out.shape
-        whole = rows // self.band * self.band
-        for start, stop, band in ((0, whole, self.band), (whole, rows, rows - whole)):
-            if start < stop:
-                block = out[start:stop]
-                if self.band > 1:
-                    block = block.reshape((stop - start) // band, band * self.filters, width)
-                self._batch(flat, start, band, block, spare)
-
-    def _batch(self, flat: Array, start: int, band: int, out: Array, spare: Array) -> None:
-        """One band of output rows after the other: ``flat`` (rows of Q, pitch), ``out`` (batches, R*N, samples)."""
-        step, height = self.down * self.step, band * self.filters
-        parts = [
-            (np.ascontiguousarray(matrix[:height, : matrix.shape[1] - (self.band - band) * step]), row, shift)
-            for matrix, row, shift in self.pieces
-        ]
-        most = max(CLIFF // (height * max(part.shape[1] for part, _, _ in parts)), 64)
-        count = -(-out.shape[2] // most)
-        columns = -(-out.shape[2] // (count * 16)) * 16
-        for left in range(0, out.shape[2], columns):
-            block = out[..., left : left + columns]
-            cascade = Cascade(block, spare)
-            for part, row, shift in parts:
-                source = as_strided(
-                    flat[start * step + row :, shift + left :],
-                    (len(block), part.shape[1], block.shape[2]),
-                    (band * step * self.pitch, self.pitch, 1),
-                )
+        if (phase, width) not in bound.batches:
+            bound.batches[phase, width] = list(self._batches(bound.rows[phase], rows, width))
+        for start, stop, band, left, right, products in bound.batches[phase, width]:
+            block = out[start:stop, :, left:right]
+            if self.band > 1:
+                block = out[start:stop].reshape((stop - start) // band, band * self.filters, width)[..., left:right]
+            if len(products) == 1:
+                np.matmul(*products[0], out=block)
+                continue
+            cascade = Cascade(block, bound.spare)
+            for part, source in products:
                 np.matmul(part, source, out=cascade.target())
                 cascade.add()
             cascade.finish()
+
+    def _batches(self, flat: Array, rows: int, width: int) -> Iterator[Batch]:
+        """The products of a phase: bands of output rows, then the rows that are left, each in blocks of columns.
+
+        ``flat`` is (rows of Q, pitch); the matrices of one batch overlap in it.
+        """
+        step, whole = self.down * self.step, rows // self.band * self.band
+        for start, stop, band in ((0, whole, self.band), (whole, rows, rows - whole)):
+            if start == stop:
+                continue
+            height, count = band * self.filters, (stop - start) // band
+            parts = [
+                (np.ascontiguousarray(matrix[:height, : matrix.shape[1] - (self.band - band) * step]), row, shift)
+                for matrix, row, shift in self.pieces
+            ]
+            most = max(CLIFF // (height * max(part.shape[1] for part, _, _ in parts)), 64)
+            columns = -(-width // (-(-width // most) * 16)) * 16
+            for left in range(0, width, columns):
+                right = min(left + columns, width)
+                products = []
+                for part, row, shift in parts:
+                    shape = (count, part.shape[1], right - left)
+                    steps = (band * step * self.pitch, self.pitch, 1)
+                    products.append((part, as_strided(flat[start * step + row :, shift + left :], shape, steps)))
+                yield start, stop, band, left, right, products
 
     def _heights(self, rows: int) -> tuple[int, int]:
         """Padded rows of a strip, and how many of them each phase of Q holds."""
@@ -221,7 +233,7 @@ class Gemm:
             panels.append((left, deals))
         beyond = planes[:, :, columns.padded :]
         flat = [q[phase].reshape(-1, self.pitch) for phase in range(self.phases)]
-        return _Bound(strip[:, : columns.padded], [(beyond, 0)] if beyond.size else [], panels, flat, planar, spare)
+        return _Bound(strip[:, : columns.padded], [(beyond, 0)] if beyond.size else [], panels, flat, planar, spare, {})
 
     def _deal(self, deals: Deals, target: Array, source: Array, left: int) -> None:
         """Copies of one channel's rows, (rows, columns, channels), into ``target``, (rows, shifts, samples).
@@ -256,6 +268,8 @@ class _Bound:
     rows: list[Array]
     planar: Array
     spare: Array
+    batches: dict[tuple[int, int], list[Batch]]
+    """The products of a phase and a width of panels, once they have been wanted."""
 
 
 def best_shifts(kernel_columns: int, kernel_rows: int, depth: int, filters: int) -> int:
