@@ -66,10 +66,12 @@ def bank_of(kernel: Kernel, channels: int, *, summed: bool) -> Bank:
 
 def bank_from_array(weight: Floats) -> Bank:
     """The bank of a weight array (N, C, kh, kw), each filter factored into integers and a scale where it can be."""
-    factored = [factor(filter_weights) for filter_weights in weight]
-    found = [pair for pair in factored if pair is not None]
-    if len(found) < len(factored):
-        return Bank(weight, None, (Fraction(1),) * len(weight), each=False)
+    found: list[tuple[Integers, Fraction]] = []
+    for filter_weights in weight:
+        pair = factor(filter_weights)
+        if pair is None:  # one is enough
+            return Bank(weight, None, (Fraction(1),) * len(weight), each=False)
+        found.append(pair)
     return Bank(weight, np.stack([pair[0] for pair in found]), tuple(pair[1] for pair in found), each=False)
 
 

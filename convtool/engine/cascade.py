@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,13 @@ Array = NDArray[Any]
 
 LEAF = 6
 """Partial sums added one to the next before they join the cascade."""
+
+
+BLOCK = 1 << 16
+"""Samples of several products that are added up at a time, so that they stay in cache."""
+
+Product = tuple[Array, Array]
+"""A matrix, and the matrices of a batch that it is multiplied with."""
 
 
 class Cascade:
@@ -66,3 +74,36 @@ class Cascade:
             total, height = below, height + 1
         self._levels.append((height, total))
         self._leaf = None
+
+
+def add_up(products: Sequence[Product], band: int, out: Array, spare: Array) -> None:
+    """Add up batched products into ``out``, (rows, N, samples), any strides; each gives bands of ``band`` rows.
+
+    ``spare`` lends as many samples as ``scratch`` says.
+    """
+    rows, filters, width = out.shape
+    count, height = rows // band, band * filters
+    most = max(1, min(BLOCK // (height * width), count))
+    for at in range(0, count, most):
+        bands = min(most, count - at)
+        size, shape = bands * height * width, (bands * band, filters, width)
+        total, part = (spare[start : start + size].reshape(bands, height, width) for start in (0, size))
+        into = out[at * band : (at + bands) * band]
+        if len(products) > LEAF:
+            cascade = Cascade(total, part.reshape(-1))
+            for matrix, source in products:
+                np.matmul(matrix, source[at : at + bands], out=cascade.target())
+                cascade.add()
+            cascade.finish()
+            np.copyto(into, total.reshape(shape))
+            continue
+        for index, (matrix, source) in enumerate(products):
+            np.matmul(matrix, source[at : at + bands], out=part if index else total)
+            if 0 < index < len(products) - 1:
+                np.add(total, part, out=total)
+        np.add(total.reshape(shape), part.reshape(shape), out=into)
+
+
+def scratch(band: int) -> int:
+    """Samples that ``add_up`` needs for bands of so many samples."""
+    return 2 * max(BLOCK, band)

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from convtool.border import Rows, Strips
 from convtool.engine.bank import Bank
-from convtool.engine.cascade import Cascade
+from convtool.engine.cascade import Product, add_up, scratch
 from convtool.engine.workspace import PerThread, Shape, as_strided
 from convtool.geometry import Geometry
 
 Array = NDArray[Any]
 Deals = list[tuple[Array, Any]]
-Batch = tuple[int, int, int, int, int, list[tuple[Array, Array]]]
+Batch = tuple[int, int, int, int, int, list[Product]]
 """Output rows start..stop in bands of so many, columns left..right, and the factors of each product."""
 FLOAT = np.dtype(np.float32)
 
@@ -138,16 +138,17 @@ class Gemm:
         return planar.transpose(0, 2, 1) if self.channels == 1 else planar.reshape(rows, -1, self.channels)
 
     def _direct(self, out: Array) -> bool:
-        """Whether products may be written straight into ``out``.
+        """Whether sums may be written straight into ``out``.
 
-        Not for many filters: their rows lie whole planes apart, often a power of two, and evict each other from cache.
+        Products of many filters may not: their rows lie whole planes apart, often a power of two, and evict each
+        other from cache. Of several products that does not matter, for only their sum is written there.
         """
         if out.dtype != FLOAT:
             return False
         if self.channels > 1:
             return out.strides[1:] == (4 * self.channels, 4)
         apart = self.band == 1 and self.filters <= BAND_ROWS and out.strides[2] >= 4 * out.shape[1]
-        return out.strides[1] == 4 and (self.filters == 1 or apart)
+        return out.strides[1] == 4 and (self.filters == 1 or apart or len(self.pieces) > 1)
 
     def _planar(self, out: Array) -> Array:
         """The output as (rows, N, samples)."""
@@ -159,17 +160,12 @@ class Gemm:
         if (phase, width) not in bound.batches:
             bound.batches[phase, width] = list(self._batches(bound.rows[phase], rows, width))
         for start, stop, band, left, right, products in bound.batches[phase, width]:
-            block = out[start:stop, :, left:right]
-            if self.band > 1:
-                block = out[start:stop].reshape((stop - start) // band, band * self.filters, width)[..., left:right]
             if len(products) == 1:
-                np.matmul(*products[0], out=block)
-                continue
-            cascade = Cascade(block, bound.spare)
-            for part, source in products:
-                np.matmul(part, source, out=cascade.target())
-                cascade.add()
-            cascade.finish()
+                # Bands are joined before columns are cut out: only then is it a view.
+                block = out[start:stop].reshape((stop - start) // band, band * self.filters, width)
+                np.matmul(*products[0], out=block[..., left:right])
+            else:
+                add_up(products, band, out[start:stop, :, left:right], bound.spare)
 
     def _batches(self, flat: Array, rows: int, width: int) -> Iterator[Batch]:
         """The products of a phase: bands of output rows, then the rows that are left, each in blocks of columns.
@@ -212,49 +208,56 @@ class Gemm:
 
     def _wanted(self, rows: int) -> list[tuple[Shape, np.dtype[Any]]]:
         height, kept = self._heights(rows)
+        stride = self.geometry.columns.stride
+        dealt = (self.depth, height, stride, -(-self._strip_columns // stride) * self.channels)
         return [
             ((self.phases, kept, self.shifts, self.depth, self.pitch), FLOAT),
             ((self.depth, height, self._strip_columns, self.channels), self.strip_dtype),
             ((rows, self.filters, self.width), FLOAT),
-            ((rows * self.filters * self.panel if len(self.pieces) > 1 else 0,), FLOAT),
+            ((scratch(self.band * self.filters * self.panel) if len(self.pieces) > 1 else 0,), FLOAT),
+            *([(dealt, self.strip_dtype)] if stride > 1 else []),
         ]
 
     def _bind(self, rows: int, arrays: list[Array]) -> _Bound:
-        q, planes, planar, spare = arrays
-        columns = self.geometry.columns
+        q, planes, planar, spare = arrays[:4]
+        columns, e = self.geometry.columns, self.channels
         strip = planes[0] if self.depth == 1 else planes[..., 0].transpose(1, 2, 0)
+        beyond = planes[:, :, columns.padded :]
+        deals: Deals = [(beyond, 0)] if beyond.size else []
+        dealt = planes.reshape(*planes.shape[:2], 1, -1)
+        if columns.stride > 1:
+            dealt = arrays[4]
+            for phase in sorted({v * columns.dilation % columns.stride for v in range(self.shifts)}):
+                for channel in range(e):
+                    source = planes[:, :, phase :: columns.stride, channel]
+                    deals.append((dealt[:, :, phase, channel::e][..., : source.shape[2]], source))
         panels: list[tuple[int, Deals]] = []
         for left in range(0, self.width, self.panel):
-            deals: Deals = []
+            copies: Deals = []
             for phase in range(self.phases):
                 for c in range(self.depth):
-                    source = planes[c, phase * self.unit :: self.unit * self.phases]
-                    self._deal(deals, q[phase, :, :, c], source, left)
-            panels.append((left, deals))
-        beyond = planes[:, :, columns.padded :]
+                    source = dealt[c, phase * self.unit :: self.unit * self.phases]
+                    self._shift(copies, q[phase, :, :, c], source, left)
+            panels.append((left, copies))
         flat = [q[phase].reshape(-1, self.pitch) for phase in range(self.phases)]
-        return _Bound(strip[:, : columns.padded], [(beyond, 0)] if beyond.size else [], panels, flat, planar, spare, {})
+        return _Bound(strip[:, : columns.padded], deals, panels, flat, planar, spare, {})
 
-    def _deal(self, deals: Deals, target: Array, source: Array, left: int) -> None:
-        """Copies of one channel's rows, (rows, columns, channels), into ``target``, (rows, shifts, samples).
+    def _shift(self, copies: Deals, target: Array, source: Array, left: int) -> None:
+        """Copies of one channel's rows, (rows, phases, samples), into ``target``, (rows, shifts, samples).
 
-        They start at output sample ``left``. Without a stride, all shifts of all rows are one copy from
-        overlapping views.
+        They start at output sample ``left``. All shifts of one phase of columns are one copy from overlapping views.
         """
-        columns, height, e = self.geometry.columns, min(len(target), len(source)), self.channels
+        columns, height = self.geometry.columns, min(len(target), len(source))
         down = source.strides[0] // source.itemsize
         if len(target) > height:
-            deals.append((target[height:], 0))
-        flat = as_strided(source, (height, down), (down, 1))
-        if columns.stride == 1:
-            shape, steps = (height, self.shifts, self.pitch), (down, columns.dilation * e, 1)
-            deals.append((target[:height], as_strided(flat[:, left:], shape, steps)))
-            return
-        shape = (height, self.shifts, self.pitch // e)
-        for channel in range(e):
-            start = left * columns.stride + channel
-            view = as_strided(flat[:, start:], shape, (down, columns.dilation * e, columns.stride * e))
-            deals.append((target[:height, :, channel::e], view))
+            copies.append((target[height:], 0))
+        period = columns.stride // gcd(columns.stride, columns.dilation)
+        for first in range(min(period, self.shifts)):
+            across, phase = divmod(first * columns.dilation, columns.stride)
+            into = target[:height, first::period]
+            shape = (height, into.shape[1], self.pitch)
+            steps = (down, period * columns.dilation // columns.stride * self.channels, 1)
+            copies.append((into, as_strided(source[:, phase, across * self.channels + left :], shape, steps)))
 
 
 @dataclass(frozen=True, eq=False)
