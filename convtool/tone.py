@@ -68,7 +68,7 @@ class Toner:
         self._coded_full = int(FULL[dtype if np.dtype(dtype).kind == "u" else source])
         self.clipped = 0
         self._lock = Lock()
-        self._known: dict[tuple[Any, ...], _Steps] = {}
+        self._known: dict[tuple[Any, ...], tuple[_Steps, Fraction, Fraction]] = {}
         self._dtype = np.dtype(dtype)
         self._full = int(FULL[dtype]) if self._dtype.kind == "u" else 0
         self._abs = policy.how == "abs"
@@ -136,7 +136,7 @@ class Toner:
         reach: tuple[float, float] | None,
     ) -> _Steps:
         """What is done to sums of ``dtype``, worked out for their first strip: fractions cost more than a pass."""
-        asked = (dtype.char, scale, bias, exact, bound, reach)
+        asked = (dtype.char, id(scale), id(bias), exact, bound, reach)  # to hash a fraction takes microseconds
         if asked not in self._known:
             factor, offset = scale * self._gain, bias * self._gain + self._shift
             low, high = sorted(end * float(factor) + float(offset) for end in reach or (-bound, bound))
@@ -150,8 +150,8 @@ class Toner:
                 steps = _Steps(np.dtype(np.float64), [], (factor, offset), low, high)
             else:
                 steps = _Steps(SINGLE, _in_single(factor, 1, offset), None, low, high)
-            self._known[asked] = steps
-        return self._known[asked]
+            self._known[asked] = steps, scale, bias  # what is kept alive keeps its id
+        return self._known[asked][0]
 
     def _single_is_exact(self, factor: Fraction, offset: Fraction, bound: float) -> bool:
         """Whether float32 cannot carry a value over a rounding boundary of the output.
