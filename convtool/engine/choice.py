@@ -96,7 +96,7 @@ class _Job:
         found = []
         if count <= MOST_TAPS * filters or (self.bank.integers is not None and kernel_rows * kernel_columns <= 1024):
             found.append(self.taps())
-            if found[0].dtype != FLOAT and count <= 9 and filters == 1:
+            if found[0].dtype.itemsize == 2 and count <= 9 and filters == 1:
                 return found  # nothing beats a few passes over 16-bit integers
         terms = separable_terms(self.bank)
         if (split := self.separable(terms)) is not None:
