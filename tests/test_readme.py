@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from convtool.formats import is_image_suffix
 from convtool.library import Library
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,7 +23,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-RECIPES = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("convtool ")]
+RECIPES = [line for block in blocks("sh") for line in block.splitlines() if line.startswith(("convtool ", "find "))]
 
 
 def test_recipes_are_found() -> None:
@@ -38,6 +40,10 @@ def test_recipes_run_in_order(tmp_path: Path) -> None:
         )
         assert run.returncode == 0, f"{recipe}\n{run.stderr}"
         assert run.stderr == "", f"{recipe}\n{run.stderr}"
+    pictures = [path for path in (ROOT / "sample_images").iterdir() if is_image_suffix(path.suffix)]
+    for folder, count in (("all", len(pictures)), ("listed", sum(path.suffix == ".png" for path in pictures))):
+        assert len(list((tmp_path / "maps" / folder).iterdir())) == count
+        shutil.rmtree(tmp_path / "maps" / folder)
     written = {str(path.relative_to(tmp_path / "maps")) for path in (tmp_path / "maps").rglob("*.*")}
     assert written == {
         "three/scene_edge.png",
