@@ -30,6 +30,8 @@ FLOORS = (
     ("batch",),
     ("report", "running", "listed"),
     ("workers",),
+    ("explain.*",),
+    ("explain",),
     ("cli.types",),
     ("cli.dryrun", "cli.execute"),
     ("cli.apply", "cli.kernels"),

@@ -1,0 +1,161 @@
+"""A picture, kernels and settings made into an explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+
+from convtool.batch import implied
+from convtool.errors import InputError
+from convtool.explain.crops import automatic_crop, cropped
+from convtool.explain.model import Array, Crop, ExplainedMap, Explanation, Filter, Source
+from convtool.filtering import MapPlan, Member, filter_map, plan_map
+from convtool.kernel import Kernel, KernelSet
+from convtool.maps import Settings, list_maps
+from convtool.naming import MapName, make_naming
+from convtool.naming import Source as NamedSource
+from convtool.picture import Picture
+from convtool.tone import FULL
+
+LARGEST_WEIGHT = 9999
+"""Whole-number weights are shown as such up to here."""
+
+
+def explain(
+    picture: Picture,
+    sets: Sequence[KernelSet],
+    settings: Settings,
+    *,
+    name: str,
+    command: str = "",
+    crop: Crop | None = None,
+    demo: str | None = None,
+) -> Explanation:
+    """Run kernels on a picture, or on a crop of it as a picture of its own, and keep everything.
+
+    name: of the file, which decides, as for ``apply``, what the maps are called and their type. The first frame is
+    run. Raises UsageError, KernelError and GeometryError as ``apply`` does, and InputError for a picture with
+    transparency whose colours would be weighted by it.
+    """
+    size = picture.layout.height, picture.layout.width
+    source = Source(name, size, crop)
+    part = picture if crop is None else cropped(picture, crop)
+    if part.alpha and settings.alpha == "weighted" and bool((part.opacity != float(FULL[part.layout.dtype])).any()):
+        raise InputError(
+            "has transparency, and sums weighted by it are not explained yet; --alpha keep or --alpha drop"
+        )
+    naming = make_naming(None, None, stdin=False, raw=_raw(settings))
+    labels = [MapName(spec.label, spec.kernel, at) for at, spec in enumerate(list_maps(sets, settings))]
+    targets = naming.targets(NamedSource(name), labels)
+    own = implied(settings, targets[0].format)
+    plans = [plan_map(spec, part.layout, own) for spec in list_maps(sets, own)]
+    planes = _Planes(part)
+    filters: list[Filter] = []
+    maps = []
+    for plan, target in zip(plans, targets, strict=True):
+        members = tuple(_filter(plan, member, part, planes) for member in plan.members)
+        indices = tuple(range(len(filters), len(filters) + len(members)))
+        filters += members
+        result = filter_map(plan, part, extent=True)
+        spec = plan.spec
+        maps.append(ExplainedMap(spec.label, indices, spec.merge, spec.range, members, result, target.path))
+    notes = picture.notes
+    return Explanation(
+        command, source, own, planes.array(), tuple(planes.names), part.layout.dtype, tuple(filters), tuple(maps),
+        notes, demo,
+    )  # fmt: skip
+
+
+def explain_part(
+    picture: Picture,
+    whole: Explanation,
+    sets: Sequence[KernelSet],
+    settings: Settings,
+    *,
+    side: int,
+    around: tuple[int, int],
+) -> Explanation:
+    """The run on a crop of at most ``side`` x ``side`` with the window of output ``around`` in it.
+
+    ``whole`` is the run on all of the picture, and is handed back where the picture is that small. The crop keeps
+    step with the stride, so away from its edges it has the outputs of the whole run.
+    """
+    crop = automatic_crop([each.geometry for each in whole.filters], whole.source.size, side, around)
+    if crop is None:
+        return whole
+    part = explain(picture, sets, settings, name=whole.source.name, command=whole.command, crop=crop, demo=whole.demo)
+    return replace(part, source=part.source._replace(automatic=True))
+
+
+def _raw(settings: Settings) -> bool:
+    """Whether samples are written as they are, as the command line sees it."""
+    return settings.dtype == "float32" or (settings.range is not None and settings.range.how == "raw")
+
+
+class _Planes:
+    """The input planes that the filters of a run see, each once."""
+
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+        self._keys: list[int | str] = []
+        self.names: list[str] = []
+
+    def at(self, key: int | str) -> int:
+        """The index of a stored channel, or of ``luma``, among the planes."""
+        if key not in self._keys:
+            self._keys.append(key)
+            self.names.append(key if isinstance(key, str) else channel_name(self._picture, key))
+        return self._keys.index(key)
+
+    def array(self) -> Array:
+        """(C, H, W): as stored, or in float32 where luma is among them."""
+        from convtool.channels import LumaRows
+
+        samples = self._picture.samples
+        if "luma" not in self._keys:
+            return np.stack([samples[..., key] for key in self._keys])  # type: ignore[index]
+        luma = LumaRows(samples, with_alpha=False)[0 : len(samples)][..., 0]
+        return np.stack([luma if isinstance(key, str) else samples[..., key].astype(np.float32) for key in self._keys])
+
+
+def channel_name(picture: Picture, index: int) -> str:
+    """What a stored channel is called: R, G, B, grey, alpha, or its number from 0."""
+    colours = picture.layout.colours
+    if index == colours:
+        return "alpha"
+    if colours == 1:
+        return "grey"
+    return "RGB"[index] if colours == 3 else f"channel {index}"
+
+
+def _filter(plan: MapPlan, member: Member, picture: Picture, planes: _Planes) -> Filter:
+    selection, kernel = member.selection, member.kernel
+    keys: tuple[int | str, ...] = selection.indices
+    if selection.luma:
+        keys = ("luma", picture.layout.colours) if selection.alpha == "channel" else ("luma",)
+    seen = tuple(planes.at(key) for key in keys)
+    names = tuple(planes.names[at] for at in seen)
+    weights, scale = shown_weights(kernel)
+    if selection.summed:
+        inputs: tuple[tuple[int, ...], ...] = (seen,)
+        names = ("sum",) if len(set(seen)) > 1 or len(seen) > 1 else names
+        weights = weights if kernel.depth is not None else np.repeat(weights[None], len(seen), axis=0)
+    else:
+        inputs = tuple((at,) for at in seen)
+        weights = weights[None]
+    return Filter(
+        kernel.label, kernel.summary, weights, scale, kernel.bias, member.geometry, member.border, inputs, names,
+        plan, member, picture,
+    )  # fmt: skip
+
+
+def shown_weights(kernel: Kernel) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float64]], Fraction]:
+    """Weights as they are shown and what multiplies them: small whole numbers and a fraction, or the weights and 1."""
+    if kernel.integers is None or kernel.scale is None or kernel.scale == 1:
+        return kernel.weights, Fraction(1)
+    if int(np.abs(kernel.integers).max()) > LARGEST_WEIGHT or len(str(kernel.scale)) > 12:
+        return kernel.weights, Fraction(1)
+    return kernel.integers.astype(np.float64), kernel.scale
