@@ -8,13 +8,15 @@ from __future__ import annotations
 import sys
 import time
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from convtool.stdio import check_stdout
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from convtool.drawing import Line
 
@@ -141,14 +143,49 @@ def draw(lines: Iterable[Line]) -> None:
             sys.stdout.write(_encodable("".join(shown(piece.text) for piece in line).rstrip()) + "\n")
         return
     from rich.console import Console
-    from rich.text import Text
 
     screen = Console(highlight=False, soft_wrap=True)
     for line in lines:
-        text = Text()
-        for piece in line:
-            text.append(_encodable(shown(piece.text)), style=_style(piece.heat))
-        screen.print(text)
+        screen.print(_coloured(line))
+
+
+class FullScreen:
+    """A terminal that is drawn anew for every frame."""
+
+    def __init__(self, screen: Console) -> None:
+        self._screen = screen
+
+    @property
+    def rows(self) -> int:
+        """Lines that it has now."""
+        return self._screen.size.height
+
+    def show(self, lines: Iterable[Line]) -> None:
+        """Draw a frame."""
+        from rich.control import Control
+
+        self._screen.control(Control.home(), Control.clear())
+        for line in lines:
+            self._screen.print(_coloured(line), no_wrap=True, overflow="crop", crop=True, soft_wrap=False)
+
+
+@contextmanager
+def full_screen() -> Iterator[FullScreen]:
+    """The whole terminal for a while; what was on it comes back afterwards."""
+    from rich.console import Console
+
+    screen = Console(highlight=False)
+    with screen.screen():
+        yield FullScreen(screen)
+
+
+def _coloured(line: Line) -> Text:
+    from rich.text import Text
+
+    text = Text()
+    for piece in line:
+        text.append(_encodable(shown(piece.text)), style=_style(piece.heat))
+    return text
 
 
 def _encodable(text: str) -> str:

@@ -149,3 +149,16 @@ def choice(value: str, name: str, words: tuple[str, ...]) -> str:
     if value not in words:
         raise UsageError(f"{name} {value!r} is not one of {', '.join(words)}{did_you_mean(value, words)}")
     return value
+
+
+def spelled(value: object) -> str:
+    """A parsed option value as it can be typed."""
+    if isinstance(value, tuple) and not isinstance(value, Range):
+        if len(value) == 2 and all(isinstance(side, tuple) for side in value):
+            (top, bottom), (left, right) = value
+            same = top == bottom == left == right
+            return str(top) if same else f"{top},{right},{bottom},{left}"
+        if isinstance(value[0], str):  # a border and its constant
+            return f"{value[0]}={spelled(value[1])}" if value[0] == "constant" else value[0]
+        return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -34,15 +34,15 @@ FLOORS = (
     ("explain",),
     ("cli.types",),
     ("cli.dryrun", "cli.execute"),
-    ("cli.apply", "cli.kernels"),
+    ("cli.apply", "cli.kernels", "cli.explain"),
     ("cli",),
     ("__main__", "__init__"),
 )
 ONLY_USERS = {
     "rich": {"console"},
-    "click": {"cli", "cli.types", "cli.dryrun", "cli.apply", "cli.kernels"},
+    "click": {"cli", "cli.types", "cli.dryrun", "cli.apply", "cli.kernels", "cli.explain"},
     "yaml": {"yamlfile"},
-    "PIL": {"decode", "encode", "api", "metadata", "modes", "frames", "deep", "exififd"},
+    "PIL": {"decode", "encode", "api", "metadata", "modes", "frames", "deep", "exififd", "explain.animation"},
     "tifffile": {"deep"},
     "imagecodecs": {"deep"},
     "isal": {"deflate"},

@@ -22,6 +22,7 @@ class LazyGroup(click.Group):
 
     commands_by_name: ClassVar = {
         "apply": ("convtool.cli.apply", "Filter pictures: one image per feature map."),
+        "explain": ("convtool.cli.explain", "Show the sum behind every pixel of a run."),
         "kernels": ("convtool.cli.kernels", "List, show and check kernels."),
     }
 

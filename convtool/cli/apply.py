@@ -14,6 +14,7 @@ from convtool.errors import InputError, UsageError
 if TYPE_CHECKING:
     from convtool.batch import Options
     from convtool.inputs import Found
+    from convtool.maps import Settings
 
 EPILOG = """\b
 Examples:
@@ -133,17 +134,11 @@ def _check_words(given: dict[str, Any]) -> None:
             raise UsageError(f"{folder} is a folder; say where its maps go with -o, as in -o out/")
 
 
-def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
-    from convtool.batch import Options
-    from convtool.encode import Encoding
-    from convtool.inputs import find_inputs
-    from convtool.limits import Limits
+def settings_of(given: dict[str, Any]) -> Settings:
+    """What is to be computed, from the options that say so."""
     from convtool.maps import Settings
-    from convtool.naming import make_naming, template_folder
-    from convtool.sniff import kind_of
-    from convtool.stdio import check_stdout, read_stdin
 
-    settings = Settings(
+    return Settings(
         stride=given["stride"],
         padding=given["pad"],
         border=given["border"],
@@ -157,6 +152,18 @@ def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
         alpha=given["alpha"],
         linear=given["linear"],
     )
+
+
+def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
+    from convtool.batch import Options
+    from convtool.encode import Encoding
+    from convtool.inputs import find_inputs
+    from convtool.limits import Limits
+    from convtool.naming import make_naming, template_folder
+    from convtool.sniff import kind_of
+    from convtool.stdio import check_stdout, read_stdin
+
+    settings = settings_of(given)
     raw = given["dtype"] == "float32" or (given["range_"] is not None and given["range_"].how == "raw")
     stdin = "-" in given["inputs"]
     naming = make_naming(given["output"], given["format_"], stdin=stdin, raw=raw)

@@ -42,6 +42,15 @@ PADDING = Parsed("P", options.parse_padding)
 BORDER = Parsed("MODE", options.parse_border)
 RANGE = Parsed("HOW[:GAIN]", options.parse_range)
 NUMBER = Parsed("X", lambda text: options.parse_float(text, "bias"))
+PLACE = Parsed("ROW,COL", lambda text: _crops().parse_at(text))
+CROP = Parsed("R,C,H,W", lambda text: _crops().parse_crop(text))
+
+
+def _crops() -> Any:
+    """Imported when one of these options is given."""
+    from convtool.explain import crops
+
+    return crops
 
 
 def word(name: str, words: tuple[str, ...]) -> Parsed:

@@ -1,0 +1,281 @@
+"""``convtool explain``: the sum behind every pixel, as text, step by step, as a page and as an animation."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from convtool import console, options
+from convtool.cli import types
+from convtool.cli.apply import command as apply_command
+from convtool.cli.apply import settings_of
+from convtool.errors import GeometryError, InputError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from convtool.drawing import Line
+    from convtool.explain.model import Crop, Explanation
+    from convtool.explain.words import Words
+    from convtool.geometry import Pair
+    from convtool.kernel import KernelSet
+    from convtool.maps import Settings
+    from convtool.picture import Picture
+
+EPILOG = """\b
+Examples:
+  convtool explain --demo 8x8                    the tutorial's first sum
+  convtool explain --demo rgb --at 0,0           two filters over three channels
+  convtool explain img.png -k sobel-x --at 12,40
+  convtool explain img.png -k sobel-x --steps    window by window, by keys
+  convtool explain img.png -k four-views --html page.html
+  convtool explain --demo 8x8 --animate slide.gif --lang zh
+\b
+Rows come before columns, and both are counted from 0. Without --at, the
+strongest answer is shown. Cells from the padding stand in parentheses.
+"""
+
+SHARED = (
+    "kernels", "kernel_dir", "stride", "pad", "border", "dilation", "channels", "flip", "bias", "merge", "range_",
+    "dtype", "alpha", "max_pixels", "max_bytes", "lenient", "quiet", "debug",
+)  # fmt: skip
+"""Options of ``convtool apply`` that mean the same here."""
+
+PAGE_SIDE = 32
+"""Larger pictures are cropped to this side for a page: its cells can still be told apart."""
+
+
+@click.command("explain", epilog=EPILOG, short_help="Show the sum behind every pixel of a run.")
+@click.argument("picture", required=False, metavar="INPUT")
+@click.option("--demo", metavar="8x8|rgb", help="A built-in picture and its kernels instead of INPUT.")
+@click.option("--at", "places", type=types.PLACE, multiple=True, help="Output pixel to show; repeatable.  "
+              "[the strongest answer]")  # fmt: skip
+@click.option("--steps", is_flag=True, help="Walk from window to window: next, back, play, quit.")
+@click.option("--html", metavar="FILE", help="Write one page that shows the run.")
+@click.option("--animate", metavar="FILE", help="Write the sliding window as .gif or .png (APNG).")
+@click.option("--crop", type=types.CROP, help="Run a part of the picture, as a picture of its own.")
+@click.option("--lang", type=types.word("lang", ("en", "zh")), default="en", help="Language.  [en]")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.pass_context
+def command(context: click.Context, /, **given: Any) -> int:
+    """Show the arithmetic of one real run: windows, kernels, products, sums, and what is written.
+
+    INPUT is a picture, or - for standard input.
+    """
+    from convtool.explain.words import Words
+    from convtool.library import Library
+
+    _check(given)
+    given["linear"] = False
+    settings, demo = settings_of(given), given["demo"]
+    picture: Picture | None = None
+    if demo:
+        from convtool.explain.demos import load_demo
+
+        made = load_demo(demo)
+        picture, given["picture"] = made.picture, made.file
+        own = {"padding" if name == "pad" else name for name in ("stride", "pad") if not _typed(context, name)}
+        settings = settings._replace(**{name: getattr(made.settings, name) for name in own})
+        given["kernels"] = given["kernels"] or made.kernels
+    library = Library(given["kernel_dir"])
+    sets = library.load_all(given["kernels"])
+    if not given["quiet"]:
+        for note in library.notes:
+            console.say(note)
+    task = _Task(given["picture"], picture, sets, settings, given["crop"], _command(given, context), demo)
+    try:
+        return _show(task, given, Words(given["lang"]))
+    except (GeometryError, InputError) as error:
+        raise type(error)(f"{console.input_name(given['picture'])}: {error}") from None
+
+
+command.params[1:1] = [each for each in apply_command.params if each.name in SHARED[:13]]
+command.params += [each for each in apply_command.params if each.name in SHARED[13:]]
+
+
+def _check(given: dict[str, Any]) -> None:
+    """Refuse what the options alone show to be wrong."""
+    if given["demo"] and given["picture"]:
+        raise UsageError("--demo brings its own picture; leave INPUT out")
+    if not given["demo"] and not given["picture"]:
+        raise UsageError("no input; name a picture, - for standard input, or --demo 8x8")
+    if not given["demo"] and not given["kernels"]:
+        raise UsageError("no kernel; give one with -k, as in -k sobel-x (`convtool kernels` lists the names)")
+    if given["animate"] and Path(given["animate"]).suffix.lower() not in (".gif", ".png", ".apng"):
+        raise UsageError(f"--animate {given['animate']}: an animation is .gif or .png (APNG)")
+    files = [given[name] for name in ("html", "animate") if given[name]]
+    if len(files) == 2 and os.path.abspath(files[0]) == os.path.abspath(files[1]):
+        raise UsageError("--html and --animate name the same file")
+    for file in files:
+        _check_file(file, given)
+
+
+def _check_file(file: str, given: dict[str, Any]) -> None:
+    path = Path(file)
+    if path.is_dir():
+        raise OutputError(f"{file}: is a folder; name a file")
+    if not path.parent.is_dir():
+        raise OutputError(f"{file}: the folder {path.parent} does not exist")
+    if not os.path.lexists(file):
+        return
+    source = Path(given["picture"] or "-")
+    if source.exists() and path.exists() and path.samefile(source):
+        raise OutputError(f"{file}: is the input; convtool never writes over an input")
+    if not given["force"]:
+        raise OutputError(f"{file}: exists; --force replaces it")
+
+
+def _typed(context: click.Context, name: str) -> bool:
+    """Whether an option was given, not left to its default."""
+    return context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+
+
+def _command(given: dict[str, Any], context: click.Context) -> str:
+    """The ``apply`` command of the run, or the demonstration's own, with the options that were given."""
+    words = (
+        ["convtool", "explain", "--demo", given["demo"]] if given["demo"] else ["convtool", "apply", given["picture"]]
+    )
+    for parameter in apply_command.params:
+        name = parameter.name
+        if name not in SHARED[:13] or not isinstance(parameter, click.Option) or not _typed(context, str(name)):
+            continue
+        option = parameter.opts[-1] if name != "kernels" else "-k"
+        value = given[str(name)]
+        if parameter.is_flag:
+            words.append(option)
+            continue
+        for each in value if name == "kernels" else (value,):
+            words += [option, options.spelled(each)]
+    return shlex.join(words)
+
+
+class _Task(NamedTuple):
+    """A picture and what is done with it; ``picture`` is None until its file has been read."""
+
+    name: str
+    picture: Picture | None
+    sets: list[KernelSet]
+    settings: Settings
+    crop: Crop | None
+    command: str
+    demo: str | None
+
+
+def _show(task: _Task, given: dict[str, Any], words: Words) -> int:
+    from convtool.explain import explain
+    from convtool.explain.making import explain_part
+
+    name, picture = task.name, task.picture or _read(given)
+    if name == "-":
+        name = "stdin.npy" if isinstance(given.get("kind"), str) and given["kind"] == "NPY" else "stdin.png"
+    whole = explain(picture, task.sets, task.settings, name=name, command=task.command, crop=task.crop, demo=task.demo)
+    if not given["quiet"]:
+        for note in whole.notes:
+            console.say(f"{console.input_name(task.name)}: {note}")
+    for place in given["places"]:
+        for at in range(len(whole.maps)):
+            whole.pixel(at, 0, *place)
+
+    def part(side: int, largest: int) -> Explanation:
+        """The whole run, or a crop of it where it is too large to be drawn."""
+        if max(whole.planes.shape[1:]) <= largest or task.crop is not None:
+            return whole
+        return explain_part(picture, whole, task.sets, task.settings, side=side, around=around())
+
+    def around() -> Pair:
+        return given["places"][0] if given["places"] else whole.strongest()[2:]
+
+    if given["html"]:
+        _write_page(given["html"], part(PAGE_SIDE, PAGE_SIDE), given)
+    if given["animate"]:
+        _write_animation(given["animate"], part, given)
+    if given["steps"]:
+        _walk(part, around, words)
+    elif given["places"] or not (given["html"] or given["animate"]):
+        console.draw(_text(whole, given["places"], words))
+    return 0
+
+
+def _read(given: dict[str, Any]) -> Picture:
+    from convtool.decode import read_picture
+    from convtool.limits import Limits
+    from convtool.sniff import kind_of
+    from convtool.stdio import read_stdin
+
+    source: Path | bytes = Path(given["picture"])
+    if given["picture"] == "-":
+        source = read_stdin(given["max_bytes"])
+        given["kind"] = kind_of(source[:16])
+    limits = Limits(given["max_pixels"], reduce_16bit=given["dtype"] == "uint8", lenient=given["lenient"])
+    return read_picture(source, limits)
+
+
+def _text(whole: Explanation, places: tuple[Pair, ...], words: Words) -> Iterator[Line]:
+    """The run and the pixels that were asked for, of every map and plane; else the strongest answer."""
+    from convtool.explain.text import describe_pixel, describe_run
+
+    yield from describe_run(whole, words)
+    if not places:
+        yield ()
+        yield from describe_pixel(whole, whole.pixel(*whole.strongest()), words, strongest=True)
+    for place in places:
+        for at, one in enumerate(whole.maps):
+            for plane in range(len(one.plane_names)):
+                yield ()
+                yield from describe_pixel(whole, whole.pixel(at, plane, *place), words)
+
+
+def _walk(part: Callable[[int, int], Explanation], around: Callable[[], Pair], words: Words) -> None:
+    from convtool.explain.keys import can_read_keys
+    from convtool.explain.stepping import SIDE, SMALL, start_of, steps_of, tell, walk
+    from convtool.explain.text import describe_run
+
+    found = part(SIDE, SMALL)
+    steps = steps_of(found, "--steps")
+    if not can_read_keys():
+        console.draw([*describe_run(found, words), ()])
+        console.draw(tell(found, steps, words))
+        return
+    start = 0
+    if found.source.automatic and found.source.crop is not None:
+        row, column = around()
+        stride, crop = found.settings.stride, found.source.crop
+        start = start_of(steps, row - crop.row // stride[0], column - crop.column // stride[1])
+    walk(found, steps, words, start)
+
+
+def _write_page(file: str, found: Explanation, given: dict[str, Any]) -> None:
+    from importlib import import_module
+
+    page: str = import_module("convtool.explain.page").render(found, given["lang"])
+    _write(file, page.encode("utf-8"), found, given)
+
+
+def _write_animation(file: str, part: Callable[[int, int], Explanation], given: dict[str, Any]) -> None:
+    from convtool.explain.animation import animation
+    from convtool.explain.stepping import SIDE, SMALL, steps_of
+
+    found = part(SIDE, SMALL)
+    steps = steps_of(found, "--animate")
+    _write(file, animation(found, steps, gif=file.lower().endswith(".gif")), found, given)
+
+
+def _write(file: str, data: bytes, found: Explanation, given: dict[str, Any]) -> None:
+    """Write a file whole or not at all, and say which part of the picture it shows."""
+    from convtool.atomic import replacing
+
+    try:
+        with replacing(Path(file)) as out:
+            out.write(data)
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be written ({error.strerror or error})") from None
+    crop = found.source.crop
+    if found.source.automatic and crop is not None and not given["quiet"]:
+        ends = (
+            f"rows {crop.row} to {crop.row + crop.height - 1}, columns {crop.column} to {crop.column + crop.width - 1}"
+        )
+        console.say(f"{file}: shows {ends}, run as a picture of its own; --crop R,C,H,W takes another part")
