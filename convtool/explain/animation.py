@@ -14,9 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from convtool.engine import reference
 from convtool.errors import InputError
-from convtool.explain.figures import Figures
+from convtool.explain.figures import Figures, brief
 from convtool.explain.model import Explanation, Filter, Pixel, Window
-from convtool.explain.stepping import At
+from convtool.explain.stepping import At, products_of
 from convtool.explain.text import added
 from convtool.tone import FULL
 
@@ -152,7 +152,7 @@ class _Board:
                 inside = 0 <= row < height and 0 <= column < width
                 colour = _shade(value / full if isfinite(value) else 0.0, TINTS.get(name, (255, 255, 255)))
                 place = (x + (column - self.left) * self.cell, MARGIN + 20 + (row - self.top) * self.cell)
-                self._cell(draw, place, colour if inside else OUTSIDE, _short(value), padding=not inside)
+                self._cell(draw, place, colour if inside else OUTSIDE, brief(value), padding=not inside)
         for member in one.filters:
             if plane in member.inputs[at.plane]:
                 self._mark(draw, x, member, at)
@@ -176,7 +176,7 @@ class _Board:
         for r, row in enumerate(weights):
             for c, weight in enumerate(row):
                 place = at[0] + c * self.cell, at[1] + r * self.cell
-                self._cell(draw, place, _signed(float(weight) / peak), _short(float(weight)))
+                self._cell(draw, place, _signed(float(weight) / peak), brief(float(weight)))
 
     def _output(self, draw: ImageDraw.ImageDraw, y: int, number: int, at: At) -> None:
         """The raw values of a map so far: all of the maps before, none of those behind."""
@@ -190,7 +190,7 @@ class _Board:
             known = position <= done
             colour = _signed(value / peak) if known and isfinite(value) else PAPER
             place = self.output + j * self.cell, y + 20 + i * self.cell
-            self._cell(draw, place, colour, _short(value) if known else "")
+            self._cell(draw, place, colour, brief(value) if known else "")
         if number == at.map:
             corner = self.output + at.column * self.cell, y + 20 + at.row * self.cell
             draw.rectangle((*corner, corner[0] + self.cell, corner[1] + self.cell), outline=MARK, width=3)
@@ -204,20 +204,19 @@ class _Board:
         draw.text((MARGIN, self.size[1] - 28), line, INK, self.text)
 
     def _products(self, pixel: Pixel) -> list[str]:
-        texts = []
-        for window in pixel.windows:
-            cells = [cell for part in window.slices for line in part.cells for cell in line if cell.weight]
-            texts.append(self._told(window, [self.figure(cell.product) for cell in cells] or ["0"]))
-        return texts
+        return [self._told(window, products_of(window, self.figure), window.total) for window in pixel.windows]
 
     def _subtotals(self, pixel: Pixel) -> list[str]:
-        return [self._told(window, [self.figure(part.subtotal) for part in window.slices]) for window in pixel.windows]
+        return [
+            self._told(window, added([self.figure(part.subtotal) for part in window.slices]), window.total)
+            for window in pixel.windows
+        ]
 
-    def _told(self, window: Window, parts: list[str]) -> str:
+    def _told(self, window: Window, text: str, total: float) -> str:
         """A sum from its parts: scale, bias, raw value."""
-        text, raw = added(parts), self.figure(window.raw)
+        raw = self.figure(window.raw)
         if window.scale != 1:
-            text = f"({text}) x {window.scale}" if len(parts) > 1 else f"{text} x {window.scale}"
+            text = f"{text} x {window.scale}" if text == self.figure(total) else f"({text}) x {window.scale}"
         text = added([text, self.figure(window.bias)]) if window.bias else text
         return text if text == raw else f"{text} = {raw}"
 
@@ -243,11 +242,6 @@ class _Board:
 def _seen(explanation: Explanation, map_: int, plane: int) -> list[int]:
     """Input planes that a map's filters see for one output plane."""
     return list(dict.fromkeys(at for each in explanation.maps[map_].filters for at in each.inputs[plane]))
-
-
-def _short(value: float) -> str:
-    """A number that fits a cell: whole, or to three digits."""
-    return str(int(value)) if isfinite(value) and value == int(value) else f"{value:.3g}"
 
 
 def _shade(share: float, tint: Colour) -> Colour:

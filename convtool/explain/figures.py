@@ -37,6 +37,11 @@ class Figures:
         return text if isinstance(value, Rational) and len(text) <= 12 else self(value)
 
 
+def brief(value: float) -> str:
+    """A number for a cell: whole, or to four digits."""
+    return str(int(value)) if isfinite(value) and value == int(value) else f"{value:.4g}"
+
+
 def columns(text: str) -> int:
     """Columns of a terminal that a text takes: two for each Chinese character."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from convtool import console
 from convtool.drawing import Line, Piece
+from convtool.engine import reference
 from convtool.errors import UsageError
-from convtool.explain.figures import Block, Figures, filled, flow, heat_of, titled
+from convtool.explain.figures import Block, Figures, brief, filled, flow, heat_of, titled
 from convtool.explain.keys import pressed
-from convtool.explain.model import Explanation
+from convtool.explain.model import Explanation, Window
 from convtool.explain.text import WIDTH, added, aligned, plain, sum_facts, written_facts
 from convtool.explain.words import Words
 
@@ -73,18 +74,34 @@ def frame(
     place = words("at", map=one.label, plane=plane, row=at.row, column=at.column)
     yield plain(f"{words('step', number=number + 1, count=len(steps))}   {place}")
     figure = Figures()
-    blocks = _inputs(explanation, at, figure, words)
-    blocks.append(titled(words("output", label=one.label), _output(explanation, at, figure)))
+    blocks = _inputs(explanation, at, words)
+    blocks.append(titled(words("output", label=one.label), _output(explanation, at)))
     yield from flow(blocks, WIDTH, gap=2, indent=0)
-    facts = [fact for window in pixel.windows for fact in sum_facts(window, figure, words)[:-1]]
-    facts += written_facts(explanation, pixel, figure, words)
     if short:
-        facts = [(words("raw"), figure(pixel.raw)), (words("written"), figure(pixel.written))]
+        yield plain(f"{words('raw')} {figure(pixel.raw)}   {words('written')} {figure(pixel.written)}")
+        return
+    facts = [fact for window in pixel.windows for fact in _sums(window, figure, words)]
+    facts += written_facts(explanation, pixel, figure, words)
     yield from aligned(facts)
     yield plain(words("legend"))
 
 
-def _inputs(explanation: Explanation, at: At, figure: Figures, words: Words) -> list[Block]:
+def _sums(window: Window, figure: Figures, words: Words) -> list[tuple[str, str]]:
+    """The facts of a sum, with its products where one plane is seen and a line holds them."""
+    first, *rest = sum_facts(window, figure, words)[:-1]
+    if len(window.slices) == 1:
+        text = f"{products_of(window, figure)} = {figure(window.total)}"
+        first = (first[0], text) if len(text) <= WIDTH - 12 else first
+    return [first, *rest]
+
+
+def products_of(window: Window, figure: Figures) -> str:
+    """All products with a weight other than 0, plus and minus between them."""
+    cells = [cell for part in window.slices for line in part.cells for cell in line if cell.weight]
+    return added([figure(cell.product) for cell in cells] or ["0"])
+
+
+def _inputs(explanation: Explanation, at: At, words: Words) -> list[Block]:
     """The planes that the map's filters see, padding around them, window cells marked."""
     one = explanation.maps[at.map]
     height, width = explanation.planes.shape[1:]
@@ -97,8 +114,6 @@ def _inputs(explanation: Explanation, at: At, figure: Figures, words: Words) -> 
         -max(g.columns.before for g in geometries),
         max(width, *(g.columns.padded - g.columns.before for g in geometries)),
     )
-    from convtool.engine import reference
-
     blocks = []
     for seen in dict.fromkeys(plane for each in one.filters for plane in each.inputs[at.plane]):
         within = {
@@ -110,7 +125,7 @@ def _inputs(explanation: Explanation, at: At, figure: Figures, words: Words) -> 
         texts, marks = [], []
         for row in rows:
             values = [reference.sample(explanation.planes[seen], row, k, one.filters[0].border) for k in across]
-            texts.append([figure(value) for value in values])
+            texts.append([brief(value) for value in values])
             marks.append([((row, k) in within, not (0 <= row < height and 0 <= k < width)) for k in across])
         digits = max(len(text) for line in texts for text in line)
         lines: Block = [
@@ -124,13 +139,13 @@ def _inputs(explanation: Explanation, at: At, figure: Figures, words: Words) -> 
     return blocks
 
 
-def _output(explanation: Explanation, at: At, figure: Figures) -> Block:
+def _output(explanation: Explanation, at: At) -> Block:
     """The raw values so far; a dot for each that is still to come."""
     one = explanation.maps[at.map]
     values = one.values[at.plane]
     heat = heat_of(values.tolist())
     done = at.row * one.size[1] + at.column
-    texts = [[figure(float(v)) for v in row] for row in values]
+    texts = [[brief(float(v)) for v in row] for row in values]
     digits = max(len(text) for row in texts for text in row)
     lines: Block = []
     for i, row in enumerate(texts):
@@ -152,8 +167,7 @@ def tell(explanation: Explanation, steps: list[At], words: Words) -> Iterator[Li
         plane = words("of_plane", plane=one.plane_names[at.plane]) if len(one.plane_names) > 1 else ""
         sums = []
         for window in pixel.windows:
-            products = [cell.product for part in window.slices for line in part.cells for cell in line if cell.weight]
-            text = added([figure(value) for value in products] or ["0"])
+            text = products_of(window, figure)
             if window.scale != 1:
                 text = f"({text}) * {figure.fraction(window.scale)}"
             sums.append(f"{text} + {words('bias')} {figure(window.bias)} = {figure(window.raw)}")
