@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from math import isfinite
@@ -50,6 +51,18 @@ def columns(text: str) -> int:
 def filled(text: str, width: int) -> str:
     """The text with blanks behind it, ``width`` columns in all."""
     return text + " " * (width - columns(text))
+
+
+def wrapped(text: str, width: int, indent: str = "  ") -> Iterator[str]:
+    """The text in lines of at most ``width`` columns, broken at blanks and behind Chinese punctuation."""
+    line = ""
+    for part in re.findall(r"[^ ，；：。]*[，；：。]|[^ ，；：。]+ ?| ", text):
+        if line.strip() and columns(line + part.rstrip()) > width:
+            yield line.rstrip()
+            line = indent + part.lstrip()
+        else:
+            line += part
+    yield line.rstrip()
 
 
 Block = list[Line]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -11,7 +10,7 @@ from convtool import console
 from convtool.drawing import Line, Piece
 from convtool.engine import reference
 from convtool.errors import UsageError
-from convtool.explain.figures import Block, Figures, brief, filled, flow, heat_of, titled
+from convtool.explain.figures import Block, Figures, brief, filled, flow, heat_of, titled, wrapped
 from convtool.explain.keys import pressed
 from convtool.explain.model import Explanation, Window
 from convtool.explain.text import WIDTH, added, aligned, plain, sum_facts, written_facts
@@ -175,7 +174,7 @@ def tell(explanation: Explanation, steps: list[At], words: Words) -> Iterator[Li
             "line", step=words("step", number=number + 1, count=len(steps)), map=one.label, plane=plane, row=at.row,
             column=at.column, sum="; ".join(sums), raw=figure(pixel.raw), written=figure(pixel.written),
         )  # fmt: skip
-        yield from map(plain, textwrap.wrap(sentence, WIDTH, subsequent_indent="  ", break_long_words=False))
+        yield from map(plain, wrapped(sentence, WIDTH))
 
 
 def walk(explanation: Explanation, steps: list[At], words: Words, start: int) -> None:
