@@ -14,10 +14,21 @@ from tests.pictures import Run
 def apply(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """``convtool apply`` in this process and in a folder of its own: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
+    return _command("apply", capsys)
 
+
+@pytest.fixture
+def explain(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """``convtool explain`` likewise."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CONVTOOL_KERNELS", raising=False)
+    return _command("explain", capsys)
+
+
+def _command(name: str, capsys: pytest.CaptureFixture[str]) -> Run:
     def call(*arguments: object) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as left:
-            main(["apply", *map(str, arguments)])
+            main([name, *map(str, arguments)])
         out, err = capsys.readouterr()
         assert isinstance(left.value.code, int)
         return left.value.code, out, err

@@ -6,7 +6,7 @@ The recomputation starts from the sample images and the YAML of the kernels, and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,11 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
-from convtool.cli import main
 from convtool.explain.figures import Figures, brief, columns, flow, grid, wrapped
 from convtool.explain.words import LANGUAGES, WORDS, Words
+from tests.pictures import Run
 
 Array = NDArray[Any]
-Explain = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = Path(__file__).parent / "data" / "explain"
 
@@ -38,31 +37,16 @@ DEMOS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture
-def explain(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Explain:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CONVTOOL_KERNELS", raising=False)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main(["explain", *arguments])
-        out, err = capsys.readouterr()
-        assert isinstance(left.value.code, int)
-        return left.value.code, out, err
-
-    return call
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(("demo", "places"), [("8x8", ("0,2", "2,4")), ("rgb", ("0,0", "1,2"))])
-def test_golden(explain: Explain, demo: str, places: tuple[str, str], language: str) -> None:
+def test_golden(explain: Run, demo: str, places: tuple[str, str], language: str) -> None:
     at = [word for place in places for word in ("--at", place)]
     code, out, err = explain("--demo", demo, *at, "--lang", language)
     assert (code, err) == (0, "")
     assert out == (GOLDEN / f"{demo}-{language}.txt").read_text("utf-8")
 
 
-class Run:
+class Layer:
     """A demonstration computed here: samples (C, H, W), and for each map weights (C, kh, kw), bias and raw values."""
 
     def __init__(self, demo: str) -> None:
@@ -102,8 +86,8 @@ def numbers(text: str) -> list[int]:
 
 
 @pytest.mark.parametrize("demo", DEMOS)
-def test_every_number_is_the_definitions(explain: Explain, demo: str) -> None:
-    run = Run(demo)
+def test_every_number_is_the_definitions(explain: Run, demo: str) -> None:
+    run = Layer(demo)
     places = list(np.ndindex(*run.size))
     at = [word for i, j in places for word in ("--at", f"{i},{j}")]
     code, out, _ = explain("--demo", demo, *at)
@@ -116,7 +100,7 @@ def test_every_number_is_the_definitions(explain: Explain, demo: str) -> None:
         check_block(block, run, label, i, j)
 
 
-def check_head(head: str, run: Run) -> None:
+def check_head(head: str, run: Layer) -> None:
     channels, height, width = run.samples.shape
     assert f"{height}x{width}  {' '.join(run.names)}  uint8" in head
     assert len(run.names) == channels
@@ -130,7 +114,7 @@ def check_head(head: str, run: Run) -> None:
         assert int(result) == out
 
 
-def check_block(block: str, run: Run, label: str, i: int, j: int) -> None:
+def check_block(block: str, run: Layer, label: str, i: int, j: int) -> None:
     lines = block.splitlines()
     assert lines[0] == f"{label}, output row {i}, column {j}"
     weights, bias, how = run.maps[label]
@@ -181,14 +165,14 @@ def check_block(block: str, run: Run, label: str, i: int, j: int) -> None:
     assert facts["written"] == str(written)
 
 
-def test_without_at_the_strongest_answer_is_shown(explain: Explain) -> None:
+def test_without_at_the_strongest_answer_is_shown(explain: Run) -> None:
     _, out, _ = explain("--demo", "8x8")
     assert "Map sobel-x, output row 0, column 2\nThis is the strongest answer of all maps" in out
     _, out, _ = explain("--demo", "rgb")
     assert "Map teaching-layer-1, output row 1, column 0\nThis is the strongest" in out
 
 
-def test_every_map_and_plane_is_shown(explain: Explain, tmp_path: Path) -> None:
+def test_every_map_and_plane_is_shown(explain: Run, tmp_path: Path) -> None:
     Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3)).save("a.png")
     _, out, _ = explain("a.png", "-k", "sobel", "--at", "4,5")
     assert re.findall(r"^Map (.+), output row 4, column 5$", out, re.MULTILINE) == [
@@ -196,7 +180,7 @@ def test_every_map_and_plane_is_shown(explain: Explain, tmp_path: Path) -> None:
     ]
 
 
-def test_scales_and_fractions(explain: Explain) -> None:
+def test_scales_and_fractions(explain: Run) -> None:
     Image.fromarray(np.arange(100, dtype=np.uint8).reshape(10, 10)).save("a.png")
     _, out, _ = explain("a.png", "-k", "blur", "--bias", "0.1", "--at", "4,5")
     assert "sum      720\n  scale    720 * 1/16 = 45\n  bias     45 + 0.1 = 45.1\n  raw      45.1\n" in out
@@ -206,7 +190,7 @@ def test_scales_and_fractions(explain: Explain) -> None:
     assert "  dtype    float32: 45 fits\n  written  45\n" in out
 
 
-def test_merging_is_told(explain: Explain) -> None:
+def test_merging_is_told(explain: Run) -> None:
     Image.fromarray(np.array([[0, 0, 0], [0, 0, 30], [0, 40, 0]], np.uint8)).save("a.png")
     _, out, _ = explain("a.png", "-k", "shift-e", "-k", "shift-s", "--merge", "magnitude", "--at", "2,2")
     assert "  Kernel shift-e\n" in out
@@ -216,7 +200,7 @@ def test_merging_is_told(explain: Explain) -> None:
         assert f"  merge    {told}\n" in out
 
 
-def test_large_kernels_are_told_by_their_largest_products(explain: Explain) -> None:
+def test_large_kernels_are_told_by_their_largest_products(explain: Run) -> None:
     image = np.zeros((40, 40), np.uint8)
     image[20, 21], image[19, 20] = 200, 100
     Image.fromarray(image).save("a.png")
@@ -229,7 +213,7 @@ def test_large_kernels_are_told_by_their_largest_products(explain: Explain) -> N
     assert "row -10, column -10: 9 times 1 = 9 (padding)" in out
 
 
-def test_dilation_and_alpha_are_told(explain: Explain) -> None:
+def test_dilation_and_alpha_are_told(explain: Run) -> None:
     image = np.full((9, 9, 4), 50, np.uint8)
     image[0, 1, 3] = 77
     Image.fromarray(image).save("a.png")
@@ -240,7 +224,7 @@ def test_dilation_and_alpha_are_told(explain: Explain) -> None:
 
 @pytest.mark.parametrize("demo", DEMOS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_lines_fit_80_columns_and_have_no_escapes(explain: Explain, demo: str, language: str) -> None:
+def test_lines_fit_80_columns_and_have_no_escapes(explain: Run, demo: str, language: str) -> None:
     for options in (("--at", "0,0"), ("--steps",), ()):
         _, out, _ = explain("--demo", demo, "--lang", language, *options)
         assert "\x1b" not in out
@@ -258,7 +242,7 @@ def test_languages_say_the_same() -> None:
         assert english != chinese or not english
 
 
-def test_a_language_that_is_not_there(explain: Explain) -> None:
+def test_a_language_that_is_not_there(explain: Run) -> None:
     code, _, err = explain("--demo", "8x8", "--lang", "de")
     assert code == 2
     assert "lang 'de' is not one of en, zh" in err

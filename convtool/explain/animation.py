@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import cache, lru_cache
 from math import isfinite
 
 from PIL import Image, ImageDraw, ImageFont
@@ -37,6 +38,8 @@ LARGEST_CELL, SMALLEST_CELL = 40, 14
 BOARD = 460
 """Pixels that one plane may be wide."""
 MARGIN, GAP = 16, 24
+SIZES = (15, 13, 11, 9, 7)
+"""Of letters, in pixels."""
 SECONDS = 24.0
 """A whole turn takes about so long."""
 SHORTEST, LONGEST = 0.12, 0.9
@@ -100,7 +103,8 @@ class _Board:
         room = BOARD if self.seen == 1 else BOARD // 2
         self.cell = max(SMALLEST_CELL, min(LARGEST_CELL, room // across))
         self.numbers = self.cell >= 24
-        self.text = ImageFont.load_default(size=15)
+        self.text = _font(SIZES[0])
+        self._still: dict[tuple[int, int], Image.Image] = {}
         kh, kw = (max(each.weights.shape[axis] for each in explanation.filters) for axis in (1, 2))
         self.kernel = kh, kw
         plane = max(self.right - self.left, kw) * self.cell
@@ -119,9 +123,26 @@ class _Board:
 
     def frame(self, at: At) -> Image.Image:
         """The picture of one step."""
+        if at[:2] not in self._still:
+            self._still[at[:2]] = self._background(at)
+        image = self._still[at[:2]].copy()
+        draw = ImageDraw.Draw(image)
+        for number, plane in enumerate(_seen(self.explanation, at.map, at.plane)):
+            for member in self.explanation.maps[at.map].filters:
+                if plane in member.inputs[at.plane]:
+                    self._mark(draw, MARGIN + number * self.step, member, at)
+        y = MARGIN
+        for number, one in enumerate(self.explanation.maps):
+            if self.stacked or number == at.map:
+                self._output(draw, y, number, at)
+                y += one.size[0] * self.cell + 44
+        self._sum(draw, self.explanation.pixel(*at))
+        return image
+
+    def _background(self, at: At) -> Image.Image:
+        """What stays while one map is filled: the planes and the kernels."""
         image = Image.new("RGB", self.size, PAPER)
         draw = ImageDraw.Draw(image)
-        pixel = self.explanation.pixel(*at)
         for number, plane in enumerate(_seen(self.explanation, at.map, at.plane)):
             x = MARGIN + number * self.step
             self._input(draw, x, plane, at)
@@ -130,12 +151,6 @@ class _Board:
                 if plane in member.inputs[at.plane]:
                     self._kernel(draw, (x, y), member, member.inputs[at.plane].index(plane))
                     y += self.kernel[0] * self.cell + 28
-        y = MARGIN
-        for number, one in enumerate(self.explanation.maps):
-            if self.stacked or number == at.map:
-                self._output(draw, y, number, at)
-                y += one.size[0] * self.cell + 44
-        self._sum(draw, pixel)
         return image
 
     def _input(self, draw: ImageDraw.ImageDraw, x: int, plane: int, at: At) -> None:
@@ -153,9 +168,6 @@ class _Board:
                 colour = _shade(value / full if isfinite(value) else 0.0, TINTS.get(name, (255, 255, 255)))
                 place = (x + (column - self.left) * self.cell, MARGIN + 20 + (row - self.top) * self.cell)
                 self._cell(draw, place, colour if inside else OUTSIDE, brief(value), padding=not inside)
-        for member in one.filters:
-            if plane in member.inputs[at.plane]:
-                self._mark(draw, x, member, at)
 
     def _mark(self, draw: ImageDraw.ImageDraw, x: int, member: Filter, at: At) -> None:
         """A frame around the window; with dilation, around each of its cells."""
@@ -227,16 +239,20 @@ class _Board:
             draw.line((at[0] + 1, at[1] + 7, at[0] + 7, at[1] + 1), fill=FAINT)
         if not self.numbers or not text:
             return
-        font = self._fitting(draw, text)
+        font = _fitting(text, self.cell - 4)
         ink = FAINT if padding else _ink(colour)
         draw.text((at[0] + self.cell / 2, at[1] + self.cell / 2), text, ink, font, anchor="mm")
 
-    def _fitting(self, draw: ImageDraw.ImageDraw, text: str) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-        for size in (15, 13, 11, 9, 7):
-            font = ImageFont.load_default(size=size)
-            if draw.textlength(text, font) <= self.cell - 4:
-                break
-        return font
+
+@lru_cache(maxsize=1024)
+def _fitting(text: str, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The largest size in which a text is at most so wide; small ones where none is."""
+    return next((_font(size) for size in SIZES if _font(size).getlength(text) <= width), _font(SIZES[-1]))
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=size)
 
 
 def _seen(explanation: Explanation, map_: int, plane: int) -> list[int]:
