@@ -8,6 +8,11 @@ import numpy as np
 from PIL import Image
 
 from convtool import apply
+from convtool.explain import explain
+from convtool.explain.animation import animation
+from convtool.explain.demos import load_demo
+from convtool.explain.stepping import steps_of
+from convtool.library import Library
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
@@ -31,6 +36,9 @@ def main() -> None:
     shown(apply(scene, "sharpen", dtype="uint8")["sharpen"], "sharpen")
     shown(apply(scene, "emboss", channels="luma", dtype="uint8")["emboss"], "emboss")
     shown(apply(scene, "edge", dtype="uint8")["edge"], "edge")
+    demo = load_demo("rgb")
+    layer = explain(demo.picture, Library().load_all(demo.kernels), demo.settings, name=demo.file, demo=demo.name)
+    (PICTURES / "layer.gif").write_bytes(animation(layer, steps_of(layer, "--animate"), gif=True))
 
 
 if __name__ == "__main__":

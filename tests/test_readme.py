@@ -57,6 +57,7 @@ def test_recipes_run_in_order(tmp_path: Path) -> None:
         "scene-1-blur.png",
         "scene-2-sharpen.png",
         "scene-3-emboss.png",
+        "layer.gif",
     }
 
 
@@ -89,3 +90,11 @@ def test_yaml_of_the_readme_is_the_file_it_names(definition: str) -> None:
 def test_pictures_exist() -> None:
     for path in re.findall(r"\]\(([^)]+)\)", README):
         assert (ROOT / path).is_file(), path
+
+
+def test_the_sum_that_is_shown_is_what_is_printed() -> None:
+    text = README.partition("--pad 0 --at 1,4\n```\n\n```\n")[2].partition("```")[0]
+    assert text.startswith("  channel grey")
+    command = [sys.executable, "-m", "convtool", "explain", "sample_images/teaching.png", "-k", "sobel-x", "--pad", "0"]
+    run = subprocess.run([*command, "--at", "1,4"], cwd=ROOT, capture_output=True, text=True)
+    assert text in run.stdout
