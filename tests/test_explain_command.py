@@ -143,7 +143,7 @@ def test_standard_input(tmp_path: Path) -> None:
         (("large.png", "-k", "sobel", "--crop", "0,0,30,30", "--steps"), 2,
          "--steps would take 1800 steps, and 600 are the most; take a part with --crop"),
         (("large.png", "-k", "sobel", "--crop", "0,0,30,30", "--animate", "a.gif"), 2, "--animate would take 1800"),
-        (("clear.png", "-k", "edge"), 1, "clear.png: has transparency"),
+        (("clear.png", "-k", "edge", "--steps"), 1, "clear.png: has transparency, and sums weighted by it are"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )  # fmt: skip

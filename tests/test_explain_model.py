@@ -48,6 +48,10 @@ def pads(n: int) -> tuple[tuple[int, int], tuple[int, int]]:
     return (n, n), (n, n)
 
 
+CLEAR = noise(6, 7, 4)
+CLEAR[:3, :4, 3] = 0  # a corner that is fully hidden, and some of it opaque
+CLEAR[3:, 5:, 3] = 255
+
 DEEP = "1 2 3; 0 -1 0; 2 0 1 / 7"
 RUNS: dict[str, tuple[Array, tuple[str, ...], dict[str, Any]]] = {
     "grey": (noise(9, 11, 1), ("sobel-x",), {"padding": pads(0)}),
@@ -72,6 +76,13 @@ RUNS: dict[str, tuple[Array, tuple[str, ...], dict[str, Any]]] = {
     "floats": (noise(6, 6, 3, "float32"), ("sobel-y",), {"dtype": "uint8", "range": Range("shift")}),
     "raw": (noise(6, 6, 1), ("sobel-y",), {"range": Range("raw")}),
     "gain": (noise(6, 6, 1), ("kirsch",), {"range": Range("abs", Fraction(4, 15))}),
+    "clear": (CLEAR, ("edge",), {}),
+    "clear-blur": (CLEAR, ("blur",), {"padding": pads(1)}),
+    "clear-deep": (CLEAR, ("teaching-layer",), {"border": ("circular", 0.0), "stride": (2, 1)}),
+    "clear-sum": (CLEAR, ("gaussian:sigma=0.7",), {"channels": "sum", "bias": 3.0, "dtype": "uint16"}),
+    "clear-luma": (CLEAR, ("sharpen",), {"channels": "luma", "border": ("constant", 90.0)}),
+    "clear-merged": (CLEAR, ("sobel",), {"merge": "magnitude"}),
+    "clear-mixed": (noise(6, 7, 4), ("blur", "edge"), {"merge": "max", "border": ("replicate", 0.0)}),
     "stretch": (noise(6, 6, 3), ("log:sigma=0.7",), {"range": Range("stretch"), "dtype": "uint16"}),
 }
 
@@ -89,15 +100,29 @@ def by_hand(found: Explanation, at: int, plane: int, i: int, j: int) -> float:
     modes = {"replicate": "edge", "reflect": "reflect", "symmetric": "symmetric", "circular": "wrap"}
     mode = modes.get(one.border.mode, "constant")
     more = {"constant_values": one.border.value} if mode == "constant" else {}
-    total = 0.0
+    top, left = i * rows.stride, j * columns.stride
+    sides = ((rows.before, rows.after + 99), (columns.before, columns.after + 99))
+
+    def part(values: Array, outside: dict[str, Any]) -> Array:
+        x: Array = np.pad(values.astype(np.float64), sides, mode=mode, **outside)  # type: ignore[call-overload]
+        return x[top : top + rows.span : rows.dilation, left : left + columns.span : columns.dilation]
+
+    # As product.md has it: colour = conv(w, a*x)/conv(w, a)*sum(w), or conv(w, a*x) + x_anchor*(sum(w) - conv(w, a)).
+    over = under = whole = hidden = 0.0
+    opaque = np.ones(found.planes.shape[1:])
+    a = part(opaque if found.alpha is None else found.alpha, {"constant_values": 1.0} if mode == "constant" else {})
     for c, seen in enumerate(one.inputs[plane]):
-        sides = ((rows.before, rows.after + 99), (columns.before, columns.after + 99))
-        x: Array = np.pad(found.planes[seen].astype(np.float64), sides, mode=mode, **more)  # type: ignore[call-overload]
         w = kernel.weights if kernel.depth is None else kernel.weights[c]
-        top, left = i * rows.stride, j * columns.stride
-        part = x[top : top + rows.span : rows.dilation, left : left + columns.span : columns.dilation]
-        total += float((w * part).sum())
-    return total + kernel.bias
+        over += float((w * a * part(found.planes[seen], more)).sum())
+        under += float((w * a).sum())
+        whole += float(w.sum())
+        anchor = float(found.planes[seen][rows.anchor(i), columns.anchor(j)])
+        hidden += anchor * float(w.sum() - (w * a).sum())
+    if found.alpha is None:
+        return over + kernel.bias
+    if (kernel.weights >= 0).all():
+        return (over / under * whole if under > 0 else 0.0) + kernel.bias
+    return over + hidden + kernel.bias
 
 
 def allowance(found: Explanation, at: int) -> float:
@@ -126,14 +151,15 @@ def test_cells_add_up(made: tuple[Array, dict[str, Any], tuple[str, ...], Explan
         for part in window.slices:
             for line in part.cells:
                 for cell in line:
-                    assert cell.product == cell.value * cell.weight
+                    assert cell.product == cell.value * (cell.alpha if window.cover else 1) * cell.weight
                     height, width = found.planes.shape[1:]
                     assert cell.from_padding == (not (0 <= cell.row < height and 0 <= cell.column < width))
                     value = one.border.value if cell.source is None else found.planes[part.plane][cell.source]
-                    assert cell.value == value
+                    if cell.alpha == 1 or window.cover:
+                        assert cell.value == value
             assert part.subtotal == sum(cell.product for line in part.cells for cell in line)
         assert window.total == sum(part.subtotal for part in window.slices)
-        assert float(window.raw) == pytest.approx(window.total * float(window.scale) + window.bias)
+        assert float(window.raw) == pytest.approx(window.weighted * float(window.scale) + window.bias)
 
 
 def test_samples_are_what_apply_makes(made: tuple[Array, dict[str, Any], tuple[str, ...], Explanation]) -> None:
@@ -221,14 +247,13 @@ def test_weights_are_shown_as_they_were_written() -> None:
 
 def test_transparency() -> None:
     image = noise(5, 6, 4)
-    with pytest.raises(InputError, match="--alpha keep or --alpha drop"):
-        run(image, ("edge",))
     kept = run(image, ("edge",), alpha="keep").maps[0]
     np.testing.assert_array_equal(kept.written[..., 3], image[..., 3])
     assert kept.plane_names == ("R", "G", "B")
     assert run(image, ("edge",), alpha="drop").maps[0].written.shape == (5, 6, 3)
     image[..., 3] = 255
     assert run(image, ("edge",)).maps[0].written.shape == (5, 6, 4)
+    assert not run(image, ("edge",)).weighted
 
 
 def test_an_npy_input_is_written_raw_as_apply_does() -> None:

@@ -176,6 +176,11 @@ def _show(task: _Task, given: dict[str, Any], words: Words) -> int:
     if not given["quiet"]:
         for note in whole.notes:
             console.say(f"{console.input_name(task.name)}: {note}")
+    if whole.weighted and (given["html"] or given["animate"] or given["steps"]):
+        raise InputError(
+            "has transparency, and sums weighted by it are shown as text only; --alpha keep or --alpha drop goes with"
+            " --html, --animate and --steps"
+        )
     for place in given["places"]:
         for at in range(len(whole.maps)):
             whole.pixel(at, 0, *place)

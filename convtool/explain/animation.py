@@ -16,8 +16,9 @@ from PIL import Image, ImageDraw, ImageFont
 from convtool.engine import reference
 from convtool.errors import InputError
 from convtool.explain.figures import Figures, brief
-from convtool.explain.model import Explanation, Filter, Pixel, Window
+from convtool.explain.model import Explanation, Filter, Pixel
 from convtool.explain.stepping import At, products_of
+from convtool.explain.sums import Window
 from convtool.explain.text import added
 from convtool.tone import FULL
 

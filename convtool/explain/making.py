@@ -9,7 +9,6 @@ from fractions import Fraction
 import numpy as np
 
 from convtool.batch import implied
-from convtool.errors import InputError
 from convtool.explain.crops import automatic_crop, cropped
 from convtool.explain.model import Array, Crop, ExplainedMap, Explanation, Filter, Source
 from convtool.filtering import MapPlan, Member, filter_map, plan_map
@@ -37,16 +36,11 @@ def explain(
     """Run kernels on a picture, or on a crop of it as a picture of its own, and keep everything.
 
     name: of the file, which decides, as for ``apply``, what the maps are called and their type. The first frame is
-    run. Raises UsageError, KernelError and GeometryError as ``apply`` does, and InputError for a picture with
-    transparency whose colours would be weighted by it.
+    run. Raises UsageError, KernelError and GeometryError as ``apply`` does.
     """
     size = picture.layout.height, picture.layout.width
     source = Source(name, size, crop)
     part = picture if crop is None else cropped(picture, crop)
-    if part.alpha and settings.alpha == "weighted" and bool((part.opacity != float(FULL[part.layout.dtype])).any()):
-        raise InputError(
-            "has transparency, and sums weighted by it are not explained yet; --alpha keep or --alpha drop"
-        )
     naming = make_naming(None, None, stdin=False, raw=_raw(settings))
     labels = [MapName(spec.label, spec.kernel, at) for at, spec in enumerate(list_maps(sets, settings))]
     targets = naming.targets(NamedSource(name), labels)
@@ -62,10 +56,12 @@ def explain(
         result = filter_map(plan, part, extent=True)
         spec = plan.spec
         maps.append(ExplainedMap(spec.label, indices, spec.merge, spec.range, members, result, target.path))
-    notes = picture.notes
+    alpha = None
+    if any(each.weighted for each in filters):
+        alpha = part.opacity[..., 0] / float(FULL[part.layout.dtype])
     return Explanation(
         command, source, own, planes.array(), tuple(planes.names), part.layout.dtype, tuple(filters), tuple(maps),
-        notes, demo,
+        picture.notes, demo, alpha,
     )  # fmt: skip
 
 
@@ -141,15 +137,21 @@ def _filter(plan: MapPlan, member: Member, picture: Picture, planes: _Planes) ->
     weights, scale = shown_weights(kernel)
     if selection.summed:
         inputs: tuple[tuple[int, ...], ...] = (seen,)
-        names = ("sum",) if len(set(seen)) > 1 or len(seen) > 1 else names
+        names = ("sum",) if len(seen) > 1 else names
         weights = weights if kernel.depth is not None else np.repeat(weights[None], len(seen), axis=0)
     else:
         inputs = tuple((at,) for at in seen)
         weights = weights[None]
     return Filter(
         kernel.label, kernel.summary, weights, scale, kernel.bias, member.geometry, member.border, inputs, names,
-        plan, member, picture,
+        plan, member, picture, _is_weighted(member, picture),
     )  # fmt: skip
+
+
+def _is_weighted(member: Member, picture: Picture) -> bool:
+    """Whether a member's colours are weighted by alpha: where all is opaque, the plain sums say the same."""
+    opaque = float(FULL[picture.layout.dtype])
+    return member.selection.alpha == "weighted" and bool((picture.opacity != opaque).any())
 
 
 def shown_weights(kernel: Kernel) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float64]], Fraction]:

@@ -8,8 +8,9 @@ A kernel with depth, or ``--channels sum``, adds up all channels into one output
 (``--channels each``) gives one output plane for each channel, with the same weights: plane c of the output sees plane
 c of the input only. ``Filter.inputs`` says this for both: for each output plane, the input planes it sees.
 
-Sums that are shown (``pixel``) are added up here, tap by tap, from ``engine.reference``'s windows and samples. Whole
-planes come from the engine, and written samples from the very code that ``apply`` writes with.
+Sums that are shown (``pixel``) are added up tap by tap by ``explain.sums``, from the windows and samples of
+``engine.reference``. Whole planes come from the engine, and written samples from the very code that ``apply`` writes
+with.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from convtool.border import Border
 from convtool.engine import reference
 from convtool.errors import UsageError
+from convtool.explain.sums import Taps, Window, slices_of, window_of
 from convtool.explain.toning import Number, Step, tone_steps
 from convtool.extent import Extent
 from convtool.filtering import FeatureMap, MapPlan, Member
@@ -58,39 +60,6 @@ class Source(NamedTuple):
     crop: Crop | None = None
     automatic: bool = False
     """The crop was chosen by us."""
-
-
-class Cell(NamedTuple):
-    """One tap of a window: ``value * weight = product``."""
-
-    row: int
-    column: int
-    """Position in the picture, negative or beyond its end inside the padding."""
-    value: float
-    weight: float
-    product: float
-    from_padding: bool
-    source: Pair | None
-    """The sample whose value it is; None for the border's constant."""
-
-
-class Slice(NamedTuple):
-    """What a window sees of one input plane: ``cells`` (kh, kw) and the sum of their products."""
-
-    plane: int
-    cells: tuple[tuple[Cell, ...], ...]
-    subtotal: float
-
-
-class Window(NamedTuple):
-    """The sum of one filter at one output: ``raw = total * scale + bias``, ``total`` being that of all slices."""
-
-    filter: int
-    slices: tuple[Slice, ...]
-    total: float
-    scale: Fraction
-    bias: float
-    raw: Number
 
 
 class Pixel(NamedTuple):
@@ -136,12 +105,18 @@ class Filter:
     plan: MapPlan
     member: Member
     picture: Picture
+    weighted: bool = False
+    """Colours are weighted by alpha."""
 
     @cached_property
     def values(self) -> NDArray[np.float32]:
         """The raw output planes (P, H', W') by the engine, bias included, before merging and range."""
         rows = self.member.selection.rows(self.picture.samples)
         with np.errstate(over="ignore", invalid="ignore"):
+            if self.weighted:
+                weighted, alpha = self.member.weighted(self.plan.source), self.picture.opacity
+                strips = [weighted.values(rows, alpha, first, last)[0] for first, last in self.plan.strips()]
+                return np.concatenate(strips).transpose(2, 0, 1)
             strips = [self.member.plan.values(rows, first, last) for first, last in self.plan.strips()]
             values: NDArray[np.float32] = np.concatenate(strips) + np.float32(self.bias)
         return values.transpose(2, 0, 1)
@@ -231,29 +206,20 @@ class Explanation:
     maps: tuple[ExplainedMap, ...]
     notes: tuple[str, ...] = ()
     demo: str | None = None
+    alpha: NDArray[np.float64] | None = None
+    """(H, W) from 0 to 1, where colours are weighted by it."""
+
+    @property
+    def weighted(self) -> bool:
+        """Whether any sum is weighted by alpha."""
+        return self.alpha is not None
 
     def window(self, filter_: int, plane: int, i: int, j: int) -> Window:
         """The sum of one filter at output (i, j) of its output plane, by the definition, tap by tap."""
         one = self.filters[filter_]
-        height, width = self.planes.shape[1:]
-        slices = []
-        for c, at in enumerate(one.inputs[plane]):
-            grid: list[list[Cell]] = [[] for _ in range(one.geometry.rows.kernel)]
-            for u, v, row, column in reference.window(one.geometry, i, j):
-                value = reference.sample(self.planes[at], row, column, one.border)
-                weight = float(one.weights[c, u, v])
-                r = reference.place(row, height, one.border.mode)
-                k = reference.place(column, width, one.border.mode)
-                source = None if r is None or k is None else (r, k)
-                product = (value * weight if weight else 0.0) or 0.0  # what a weight of 0 stands on does not matter
-                grid[u].append(Cell(row, column, value, weight, product, source != (row, column), source))
-            subtotal = sum(cell.product for line in grid for cell in line)
-            slices.append(Slice(at, tuple(map(tuple, grid)), subtotal))
-        total = sum(each.subtotal for each in slices)
-        raw: Number = total
-        if isfinite(total):
-            raw = Fraction(total) * one.scale + Fraction(repr(one.bias))
-        return Window(filter_, tuple(slices), total, one.scale, one.bias, raw)
+        taps = Taps(one.weights, one.inputs[plane], one.geometry, one.border)
+        found = slices_of(self.planes, taps, i, j, self.alpha if one.weighted else None)
+        return window_of(filter_, found, one.scale, one.bias)
 
     def pixel(self, map_: int, plane: int, i: int, j: int) -> Pixel:
         """Output (i, j) of one plane of a map, from the windows to the written sample.

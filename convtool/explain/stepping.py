@@ -12,7 +12,8 @@ from convtool.engine import reference
 from convtool.errors import UsageError
 from convtool.explain.figures import Block, Figures, brief, filled, flow, heat_of, titled, wrapped
 from convtool.explain.keys import pressed
-from convtool.explain.model import Explanation, Window
+from convtool.explain.model import Explanation
+from convtool.explain.sums import Window
 from convtool.explain.text import WIDTH, added, aligned, plain, sum_facts, written_facts
 from convtool.explain.words import Words
 

@@ -10,10 +10,12 @@ from fractions import Fraction
 
 from convtool.drawing import Line, Piece
 from convtool.explain.figures import Figures, filled, flow, grid, heat_of, titled, width_of
-from convtool.explain.model import Explanation, Filter, Pixel, Slice, Window
+from convtool.explain.model import Explanation, Filter, Pixel
+from convtool.explain.sums import Slice, Window
 from convtool.explain.toning import Number, Step
 from convtool.explain.words import Words
 from convtool.geometry import Axis
+from convtool.tone import FULL
 
 WIDTH = 80
 TALLEST = 15
@@ -80,7 +82,11 @@ def describe_pixel(explanation: Explanation, pixel: Pixel, words: Words, *, stro
         if len(pixel.windows) > 1:
             yield plain(f"  {words('filter', label=explanation.filters[window.filter].label)}")
         for part in window.slices:
-            yield from _slice(explanation, explanation.filters[window.filter], part, figure, words)
+            yield from _slice(explanation, window, part, figure, words)
+            if window.cover is None and any(cell.alpha != 1 for line in part.cells for cell in line):
+                rows, across = explanation.filters[window.filter].geometry
+                at = {"row": rows.anchor(pixel.row), "column": across.anchor(pixel.column)}
+                yield plain(f"    {words('mixed', **at)}")
             yield plain()
         facts = sum_facts(window, figure, words)
         if len(pixel.windows) == 1:
@@ -93,7 +99,8 @@ def describe_pixel(explanation: Explanation, pixel: Pixel, words: Words, *, stro
         yield plain(f"  {words('rounded')}")
 
 
-def _slice(explanation: Explanation, one: Filter, part: Slice, figure: Figures, words: Words) -> Iterator[Line]:
+def _slice(explanation: Explanation, window: Window, part: Slice, figure: Figures, words: Words) -> Iterator[Line]:
+    one = explanation.filters[window.filter]
     name = explanation.plane_names[part.plane]
     first, last = part.cells[0][0], part.cells[-1][-1]
     ends = {"top": first.row, "bottom": last.row, "left": first.column, "right": last.column}
@@ -101,11 +108,14 @@ def _slice(explanation: Explanation, one: Filter, part: Slice, figure: Figures, 
     apart = words("dilated", rows=steps[0], columns=steps[1]) if steps != (1, 1) else ""
     yield plain(f"  {words('channel', plane=name, **ends)}{apart}")
     padding = [cell for line in part.cells for cell in line if cell.from_padding]
-    window = [[_bracketed(figure(cell.value), cell.from_padding) for cell in line] for line in part.cells]
+    values = [[_bracketed(figure(cell.value), cell.from_padding) for cell in line] for line in part.cells]
     weights = [[cell.weight for cell in line] for line in part.cells]
     products = [[cell.product for cell in line] for line in part.cells]
-    blocks = [
-        titled(words("window"), grid(window)),
+    blocks = [titled(words("window"), grid(values))]
+    hidden = any(cell.alpha != 1 for line in part.cells for cell in line)
+    if hidden:
+        blocks.append(titled(words("alpha"), grid([[figure(cell.alpha) for cell in line] for line in part.cells])))
+    blocks += [
         titled(words("kernel"), grid([[figure(v) for v in row] for row in weights], heat_of(weights))),
         titled(words("products"), grid([[figure(v) for v in row] for row in products], heat_of(products))),
     ]
@@ -142,10 +152,13 @@ def sum_facts(window: Window, figure: Figures, words: Words) -> list[tuple[str, 
     subtotals = [figure(part.subtotal) for part in window.slices]
     text = added(subtotals)
     facts.append((words("sum"), text if len(subtotals) == 1 else f"{text} = {figure(window.total)}"))
-    value: Number = window.total
+    if (cover := window.cover) is not None:
+        parts = {"total": window.total, "visible": cover.visible, "whole": cover.whole, "value": window.weighted}
+        facts.append((words("cover"), words("cover_note", **{name: figure(each) for name, each in parts.items()})))
+    value: Number = window.weighted
     if window.scale != 1:
         value = Fraction(value) * window.scale if value == value and abs(value) != float("inf") else value
-        facts.append((words("scale"), f"{figure(window.total)} * {figure.fraction(window.scale)} = {figure(value)}"))
+        facts.append((words("scale"), f"{figure(window.weighted)} * {figure.fraction(window.scale)} = {figure(value)}"))
     facts.append((words("bias"), f"{added([figure(value), figure(window.bias)])} = {figure(window.raw)}"))
     facts.append((words("raw"), figure(window.raw)))
     return facts
@@ -183,7 +196,13 @@ def written_facts(explanation: Explanation, pixel: Pixel, figure: Figures, words
         rows, across = one.filters[0].geometry
         at = {"row": rows.anchor(pixel.row), "column": across.anchor(pixel.column)}
         value = figure(float(one.written[pixel.row, pixel.column, -1]))
-        facts.append((words("alpha"), words("alpha_note", **at, value=value)))
+        text = words("alpha_note", **at, value=value)
+        if (cover := pixel.windows[0].cover) is not None and len(pixel.windows) == 1:
+            told = {"visible": figure(cover.visible), "whole": figure(cover.whole)}
+            text = words("alpha_of_blur", **told, full=figure(FULL[one.dtype]), value=value)
+        elif len(pixel.windows) > 1:
+            text = value
+        facts.append((words("alpha"), text))
     return facts
 
 

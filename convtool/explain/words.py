@@ -88,6 +88,19 @@ WORDS: dict[str, tuple[str, str]] = {
         "the input's at row {row}, column {column}: {value}",
         "取自输入第 {row} 行，第 {column} 列：{value}",
     ),
+    "alpha_of_blur": (
+        "{visible} of {whole} is visible, of {full}: {value}",
+        "权重 {whole} 中可见 {visible}，满值 {full}：{value}",
+    ),
+    "cover": ("alpha", "透明度"),
+    "cover_note": (
+        "{total} / {visible} * {whole} = {value} (only what is visible counts)",
+        "{total} / {visible} * {whole} = {value}（只计可见部分）",
+    ),
+    "mixed": (
+        "values are mixed with the anchor pixel, row {row}, column {column}, where alpha is below 1",
+        "alpha 小于 1 处的值与锚点像素（第 {row} 行，第 {column} 列）混合",
+    ),
     "rounded": ("Numbers are shown to four decimals.", "数字显示到小数点后四位。"),
     "step": ("Step {number} of {count}", "第 {number} 步，共 {count} 步"),
     "input": ("input {plane}", "输入 {plane}"),
