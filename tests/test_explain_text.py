@@ -222,6 +222,26 @@ def test_dilation_and_alpha_are_told(explain: Run) -> None:
     assert "alpha    the input's at row 0, column 1: 77" in out
 
 
+def test_sums_weighted_by_alpha_are_told(explain: Run) -> None:
+    grey = np.full((3, 3, 2), [40, 255], np.uint8)
+    grey[1, 2], grey[0, 0] = (200, 0), (90, 51)
+    Image.fromarray(grey, "LA").save("a.png")
+    _, out, _ = explain("a.png", "-k", "blur", "--at", "1,1")
+    # 40 * (1 + 2 + 1 + ... ) without the hidden 2, and a fifth of the corner's 90.
+    total = 40 * 13 + 90 * 0.2
+    assert f"  sum      {total:g}\n" in out
+    assert f"  alpha    {total:g} / 13.2 * 16 = 652.1212 (only what is visible counts)\n" in out
+    assert "  scale    652.1212 * 1/16 = 40.7576\n" in out
+    assert "  written  41\n  alpha    13.2 of 16 is visible, of 255: 210\n" in out
+    _, out, _ = explain("a.png", "-k", "edge", "--at", "1,1")
+    corner = 0.2 * 90 + 0.8 * 40  # the rest counts as the anchor, which is 40
+    first = out.partition("products\n")[2].splitlines()[0].split()
+    assert [float(number) for number in first] == [corner, 40, 40, 0.2, 1, 1, -1, -1, -1, -corner, -40, -40]
+    assert "values are mixed with the anchor pixel, row 1, column 1, where alpha is below 1" in out
+    assert f"  raw      {40 - corner:g}\n" in out
+    assert "  alpha    the input's at row 1, column 1: 255\n" in out
+
+
 @pytest.mark.parametrize("demo", DEMOS)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_lines_fit_80_columns_and_have_no_escapes(explain: Run, demo: str, language: str) -> None:

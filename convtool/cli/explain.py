@@ -50,7 +50,7 @@ PAGE_SIDE = 32
 
 
 @click.command("explain", epilog=EPILOG, short_help="Show the sum behind every pixel of a run.")
-@click.argument("picture", required=False, metavar="INPUT")
+@click.argument("picture", required=False, metavar="[INPUT]")
 @click.option("--demo", metavar="8x8|rgb", help="A built-in picture and its kernels instead of INPUT.")
 @click.option("--at", "places", type=types.PLACE, multiple=True, help="Output pixel to show; repeatable.  "
               "[the strongest answer]")  # fmt: skip

@@ -152,7 +152,7 @@ def sum_facts(window: Window, figure: Figures, words: Words) -> list[tuple[str, 
     subtotals = [figure(part.subtotal) for part in window.slices]
     text = added(subtotals)
     facts.append((words("sum"), text if len(subtotals) == 1 else f"{text} = {figure(window.total)}"))
-    if (cover := window.cover) is not None:
+    if (cover := window.cover) is not None and cover.visible != cover.whole:
         parts = {"total": window.total, "visible": cover.visible, "whole": cover.whole, "value": window.weighted}
         facts.append((words("cover"), words("cover_note", **{name: figure(each) for name, each in parts.items()})))
     value: Number = window.weighted
