@@ -41,6 +41,7 @@ def picture(height: int = 9, width: int = 12, channels: int = 1) -> None:
         ("-k", "emboss", "--pad", "1,0,2,3", "--border", "constant=7", "--dtype", "uint16"),
         ("-k", "kirsch", "--dilation", "2", "--flip", "--bias", "1/3"),
         ("-k", "sobel", "--merge", "magnitude", "--channels", "luma"),
+        ("-k", "blur", "--linear"),
     ],
     ids=" ".join,
 )
@@ -143,6 +144,7 @@ def test_standard_input(tmp_path: Path) -> None:
         (("large.png", "-k", "sobel", "--crop", "0,0,30,30", "--steps"), 2,
          "--steps would take 1800 steps, and 600 are the most; take a part with --crop"),
         (("large.png", "-k", "sobel", "--crop", "0,0,30,30", "--animate", "a.gif"), 2, "--animate would take 1800"),
+        (("img.png", "-k", "edge", "--linear", "--html", "a.html"), 2, "--html has no linear light"),
         (("clear.png", "-k", "edge", "--steps"), 1, "clear.png: has transparency, and sums weighted by it are"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

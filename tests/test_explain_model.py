@@ -83,6 +83,11 @@ RUNS: dict[str, tuple[Array, tuple[str, ...], dict[str, Any]]] = {
     "clear-luma": (CLEAR, ("sharpen",), {"channels": "luma", "border": ("constant", 90.0)}),
     "clear-merged": (CLEAR, ("sobel",), {"merge": "magnitude"}),
     "clear-mixed": (noise(6, 7, 4), ("blur", "edge"), {"merge": "max", "border": ("replicate", 0.0)}),
+    "linear": (noise(6, 7, 3), ("blur", "edge"), {"linear": True}),
+    "linear-luma": (noise(6, 7, 3), ("sobel-x",), {"linear": True, "channels": "luma", "dtype": "uint16"}),
+    "linear-float": (noise(6, 7, 1), ("sharpen",), {"linear": True, "dtype": "float32", "range": Range("abs")}),
+    "linear-clear": (CLEAR, ("blur",), {"linear": True}),
+    "linear-filtered": (CLEAR, ("emboss",), {"linear": True, "alpha": "filter", "range": Range("clip")}),
     "stretch": (noise(6, 6, 3), ("log:sigma=0.7",), {"range": Range("stretch"), "dtype": "uint16"}),
 }
 
@@ -235,6 +240,17 @@ def test_planes_are_what_the_filters_see() -> None:
     np.testing.assert_allclose(luma.planes[0], image @ [0.299, 0.587, 0.114], rtol=1e-6)
     both = run(noise(5, 6, 4), ("edge",), alpha="filter")
     assert both.plane_names == both.maps[0].plane_names == ("R", "G", "B", "alpha")
+
+
+def test_planes_in_linear_light() -> None:
+    image = noise(5, 6, 4)
+    found = run(image, ("edge",), linear=True, alpha="filter")
+    assert found.plane_names == ("linear R", "linear G", "linear B", "alpha")
+    np.testing.assert_array_equal(found.planes[3], image[..., 3])
+    coded = image[..., 0] / 255
+    linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4) * 255
+    np.testing.assert_allclose(found.planes[0], linear, rtol=1e-6, atol=1e-5)
+    assert [step.name for step in found.pixel(0, 0, 2, 2).steps if step.name != "clip"] == ["abs", "coded", "round"]
 
 
 def test_weights_are_shown_as_they_were_written() -> None:

@@ -41,7 +41,7 @@ strongest answer is shown. Cells from the padding stand in parentheses.
 
 SHARED = (
     "kernels", "kernel_dir", "stride", "pad", "border", "dilation", "channels", "flip", "bias", "merge", "range_",
-    "dtype", "alpha", "max_pixels", "max_bytes", "lenient", "quiet", "debug",
+    "dtype", "linear", "alpha", "max_pixels", "max_bytes", "lenient", "quiet", "debug",
 )  # fmt: skip
 """Options of ``convtool apply`` that mean the same here."""
 
@@ -70,7 +70,6 @@ def command(context: click.Context, /, **given: Any) -> int:
     from convtool.library import Library
 
     _check(given)
-    given["linear"] = False
     settings, demo = settings_of(given), given["demo"]
     picture: Picture | None = None
     if demo:
@@ -93,8 +92,8 @@ def command(context: click.Context, /, **given: Any) -> int:
         raise type(error)(f"{console.input_name(given['picture'])}: {error}") from None
 
 
-command.params[1:1] = [each for each in apply_command.params if each.name in SHARED[:13]]
-command.params += [each for each in apply_command.params if each.name in SHARED[13:]]
+command.params[1:1] = [each for each in apply_command.params if each.name in SHARED[:14]]
+command.params += [each for each in apply_command.params if each.name in SHARED[14:]]
 
 
 def _check(given: dict[str, Any]) -> None:
@@ -141,7 +140,7 @@ def _command(given: dict[str, Any], context: click.Context) -> str:
     )
     for parameter in apply_command.params:
         name = parameter.name
-        if name not in SHARED[:13] or not isinstance(parameter, click.Option) or not _typed(context, str(name)):
+        if name not in SHARED[:14] or not isinstance(parameter, click.Option) or not _typed(context, str(name)):
             continue
         option = parameter.opts[-1] if name != "kernels" else "-k"
         value = given[str(name)]
@@ -181,6 +180,8 @@ def _show(task: _Task, given: dict[str, Any], words: Words) -> int:
             "has transparency, and sums weighted by it are shown as text only; --alpha keep or --alpha drop goes with"
             " --html, --animate and --steps"
         )
+    if given["linear"] and given["html"]:
+        raise UsageError("--html has no linear light; leave out --linear, or use --at, --steps or --animate")
     for place in given["places"]:
         for at in range(len(whole.maps)):
             whole.pixel(at, 0, *place)

@@ -13,6 +13,7 @@ from convtool.explain.crops import automatic_crop, cropped
 from convtool.explain.model import Array, Crop, ExplainedMap, Explanation, Filter, Source
 from convtool.filtering import MapPlan, Member, filter_map, plan_map
 from convtool.kernel import Kernel, KernelSet
+from convtool.light import SRGB, light_of
 from convtool.maps import Settings, list_maps
 from convtool.naming import MapName, make_naming
 from convtool.naming import Source as NamedSource
@@ -45,7 +46,9 @@ def explain(
     labels = [MapName(spec.label, spec.kernel, at) for at, spec in enumerate(list_maps(sets, settings))]
     targets = naming.targets(NamedSource(name), labels)
     own = implied(settings, targets[0].format)
-    plans = [plan_map(spec, part.layout, own) for spec in list_maps(sets, own)]
+    notes: list[str] = []
+    light = light_of(picture.metadata.get("icc_profile"), notes) if own.linear else SRGB
+    plans = [plan_map(spec, part.layout, own, light) for spec in list_maps(sets, own)]
     planes = _Planes(part)
     filters: list[Filter] = []
     maps = []
@@ -60,8 +63,8 @@ def explain(
     if any(each.weighted for each in filters):
         alpha = part.opacity[..., 0] / float(FULL[part.layout.dtype])
     return Explanation(
-        command, source, own, planes.array(), tuple(planes.names), part.layout.dtype, tuple(filters), tuple(maps),
-        picture.notes, demo, alpha,
+        command, source, own, planes.array(), planes.names, part.layout.dtype, tuple(filters), tuple(maps),
+        (*picture.notes, *notes), demo, alpha,
     )  # fmt: skip
 
 
@@ -96,25 +99,31 @@ class _Planes:
 
     def __init__(self, picture: Picture) -> None:
         self._picture = picture
-        self._keys: list[int | str] = []
-        self.names: list[str] = []
+        self._planes: dict[str, Array] = {}
 
-    def at(self, key: int | str) -> int:
-        """The index of a stored channel, or of ``luma``, among the planes."""
-        if key not in self._keys:
-            self._keys.append(key)
-            self.names.append(key if isinstance(key, str) else channel_name(self._picture, key))
-        return self._keys.index(key)
+    def seen_by(self, member: Member) -> tuple[int, ...]:
+        """The planes of a member, in the order of its weights."""
+        selection, samples = member.selection, self._picture.samples
+        rows = selection.rows(samples)[0 : len(samples)]
+        names = [channel_name(self._picture, index) for index in selection.indices]
+        if selection.luma:
+            names = ["luma", "alpha"]
+        if selection.light is not None:
+            names = [name if name == "alpha" else f"linear {name}" for name in names]
+        return tuple(self._at(name, rows[..., k]) for k, name in zip(range(rows.shape[2]), names, strict=False))
+
+    def _at(self, name: str, plane: Array) -> int:
+        self._planes.setdefault(name, plane)
+        return self.names.index(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the planes are called."""
+        return tuple(self._planes)
 
     def array(self) -> Array:
-        """(C, H, W): as stored, or in float32 where luma is among them."""
-        from convtool.channels import LumaRows
-
-        samples = self._picture.samples
-        if "luma" not in self._keys:
-            return np.stack([samples[..., key] for key in self._keys])  # type: ignore[index]
-        luma = LumaRows(samples, with_alpha=False)[0 : len(samples)][..., 0]
-        return np.stack([luma if isinstance(key, str) else samples[..., key].astype(np.float32) for key in self._keys])
+        """(C, H, W): as stored, or in float32 where luma or linear light is among them."""
+        return np.stack(list(self._planes.values()))
 
 
 def channel_name(picture: Picture, index: int) -> str:
@@ -129,10 +138,7 @@ def channel_name(picture: Picture, index: int) -> str:
 
 def _filter(plan: MapPlan, member: Member, picture: Picture, planes: _Planes) -> Filter:
     selection, kernel = member.selection, member.kernel
-    keys: tuple[int | str, ...] = selection.indices
-    if selection.luma:
-        keys = ("luma", picture.layout.colours) if selection.alpha == "channel" else ("luma",)
-    seen = tuple(planes.at(key) for key in keys)
+    seen = planes.seen_by(member)
     names = tuple(planes.names[at] for at in seen)
     weights, scale = shown_weights(kernel)
     if selection.summed:

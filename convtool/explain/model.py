@@ -235,7 +235,8 @@ class Explanation:
             )
         windows = tuple(self.window(at, plane, i, j) for at in one.members)
         raw = merged([each.raw for each in windows], one.merge)
-        steps = tone_steps(raw, one.range, self.dtype, one.dtype, one.extent)
+        light = one.filters[0].member.selection.light if plane < one.result.plan.lit else None
+        steps = tone_steps(raw, one.range, self.dtype, one.dtype, one.extent, light)
         return Pixel(map_, plane, i, j, windows, raw, steps, float(one.written[i, j, plane]))
 
     def strongest(self) -> tuple[int, int, int, int]:

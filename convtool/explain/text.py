@@ -21,6 +21,8 @@ WIDTH = 80
 TALLEST = 15
 """Kernels with more rows are told by their largest products."""
 LARGEST_PRODUCTS = 8
+TYPED = ("units", "coded", "round", "clip")
+"""Steps that belong to the type of the samples, not to the range."""
 
 
 def plain(text: str = "") -> Line:
@@ -181,9 +183,9 @@ def written_facts(explanation: Explanation, pixel: Pixel, figure: Figures, words
     ranged: list[str] = []
     typed: list[str] = []
     for step in pixel.steps:
-        (typed if step.name in ("units", "round", "clip") else ranged).append(_step(step, y, one.dtype, figure, words))
+        (typed if step.name in TYPED else ranged).append(_step(step, y, one.dtype, figure, words))
         y = step.value
-    before = [pixel.raw, *(step.value for step in pixel.steps if step.name not in ("units", "round", "clip"))][-1]
+    before = [pixel.raw, *(step.value for step in pixel.steps if step.name not in TYPED)][-1]
     if one.range.how not in (step.name for step in pixel.steps) or one.range.how == "clip":
         key = {"clip": "step_clip_range", "stretch": "step_flat"}.get(one.range.how, "step_raw")
         ranged.append(words(key, y=figure(before)))

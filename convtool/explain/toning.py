@@ -6,7 +6,10 @@ from fractions import Fraction
 from math import isfinite
 from typing import NamedTuple
 
+import numpy as np
+
 from convtool.extent import Extent
+from convtool.light import Light
 from convtool.options import Range
 from convtool.tone import FULL, MIDDLE
 
@@ -18,8 +21,8 @@ class Step(NamedTuple):
     """One step: ``name`` is what is done, ``operands`` with what, ``value`` what comes out.
 
     ``gain`` (the gain); ``abs`` (); ``shift`` (Z); ``stretch`` (min, max, M); ``symmetric`` (max|y|, M - Z, Z);
-    ``units`` (F_out/M); ``round`` (); ``clip`` (0, F_out). In the words of product tables, M is the full scale of the
-    input's type and Z its middle. Steps that could not change any value are left out, all others stay.
+    ``units`` (F_out/M); ``coded`` (); ``round`` (); ``clip`` (0, F_out). M is the full scale of the input's type, F_out
+    that of the output's, Z the middle of the input's. Steps that could not change a value are left out.
     """
 
     name: str
@@ -27,10 +30,13 @@ class Step(NamedTuple):
     value: Number
 
 
-def tone_steps(raw: Number, policy: Range, source: str, dtype: str, extent: Extent) -> tuple[Step, ...]:
+def tone_steps(
+    raw: Number, policy: Range, source: str, dtype: str, extent: Extent, light: Light | None = None
+) -> tuple[Step, ...]:
     """The steps from a raw value, in units of ``source``, to a sample of ``dtype``.
 
     source, dtype: names of sample types, uint8, uint16 or float32. extent: of the whole map, for stretch and symmetric.
+    light: the curve by which a value in linear light is coded again.
     Values are fractions, so that nothing is rounded but by the step ``round``.
     """
     steps: list[Step] = []
@@ -54,11 +60,14 @@ def tone_steps(raw: Number, policy: Range, source: str, dtype: str, extent: Exte
     elif policy.how == "symmetric":
         peak = max(abs(low), abs(high))
         then("symmetric", (peak, full - middle, middle), (y / peak if peak else Fraction(0)) * (full - middle) + middle)
-    if dtype == "float32":
-        return tuple(steps)
-    top = FULL[dtype]
+    integer = dtype != "float32"
+    top = FULL[dtype if integer else source]
     if top != full:
         then("units", (top / full,), y * (top / full))
+    if light is not None and isfinite(y):
+        then("coded", (), Fraction(float(light.encoded(np.array(float(y)), int(top)))))
+    if not integer:
+        return tuple(steps)
     if y != y:
         then("clip", (Fraction(0), top), Fraction(0))
         return tuple(steps)

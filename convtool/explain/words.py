@@ -80,6 +80,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "symmetric：{y} / {0} 乘 {1} + {2} = {value}",
     ),
     "step_units": ("{dtype}: {y} times {0} = {value}", "{dtype}：{y} 乘 {0} = {value}"),
+    "step_coded": ("{dtype}: linear light {y} coded again = {value}", "{dtype}：线性光 {y} 重新编码 = {value}"),
     "step_round": ("{dtype}: {y} rounded half to even = {value}", "{dtype}：{y} 四舍六入五成双 = {value}"),
     "step_clip": ("{dtype}: {y} clipped to {0}..{1} = {value}", "{dtype}：{y} 截断到 {0}..{1} = {value}"),
     "step_fits": ("{dtype}: {y} fits", "{dtype}：{y} 无需改变"),
