@@ -163,6 +163,15 @@ def test_errors(explain: Run, arguments: tuple[str, ...], code: int, told: str) 
     assert not Path("a.gif").exists()
 
 
+def test_a_file_that_cannot_be_written(explain: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(target: Path) -> None:
+        raise OSError(28, "No space left on device", ".convtool-1234.gif")
+
+    monkeypatch.setattr("convtool.atomic.replacing", refuse)
+    code, _, err = explain("--demo", "rgb", "--animate", "a.gif")
+    assert (code, err) == (1, "convtool: a.gif: cannot be written (No space left on device)\n")
+
+
 # Steps
 
 

@@ -278,7 +278,8 @@ def _write(file: str, data: bytes, found: Explanation, given: dict[str, Any]) ->
         with replacing(Path(file)) as out:
             out.write(data)
     except OSError as error:
-        raise OutputError(f"{file}: cannot be written ({error.strerror or error})") from None
+        # Told by the name that was asked for, not by that of the temporary file beside it.
+        raise OSError(error.errno, f"cannot be written ({error.strerror or error})", file) from None
     crop = found.source.crop
     if found.source.automatic and crop is not None and not given["quiet"]:
         ends = (
