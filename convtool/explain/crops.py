@@ -38,7 +38,7 @@ def cropped(picture: Picture, crop: Crop) -> Picture:
         asked = ",".join(map(str, crop))
         raise InputError(f"--crop {asked} reaches outside: the picture has {height}x{width} samples")
     part = picture.samples[crop.row : crop.row + crop.height, crop.column : crop.column + crop.width]
-    return replace(picture, samples=part)
+    return replace(picture, rows=part)
 
 
 def automatic_crop(geometries: Sequence[Geometry], size: Pair, side: int, around: Pair) -> Crop | None:
