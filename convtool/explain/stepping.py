@@ -69,9 +69,7 @@ def frame(
     at = steps[number]
     one = explanation.maps[at.map]
     pixel = explanation.pixel(*at)
-    names = one.plane_names
-    plane = words("of_plane", plane=names[at.plane]) if len(names) > 1 else ""
-    place = words("at", map=one.label, plane=plane, row=at.row, column=at.column)
+    place = words.place(one.label, one.plane_names, at.plane, at.row, at.column)
     yield plain(f"{words('step', number=number + 1, count=len(steps))}   {place}")
     figure = Figures()
     blocks = _inputs(explanation, at, words)
@@ -135,7 +133,7 @@ def _inputs(explanation: Explanation, at: At, words: Words) -> list[Block]:
             )
             for line, kinds in zip(texts, marks, strict=True)
         ]
-        blocks.append(titled(words("input", plane=explanation.plane_names[seen]), lines))
+        blocks.append(titled(words("input", plane=words.plane(explanation.plane_names[seen])), lines))
     return blocks
 
 
@@ -164,7 +162,7 @@ def tell(explanation: Explanation, steps: list[At], words: Words) -> Iterator[Li
     figure = Figures()
     for number, at in enumerate(steps):
         one, pixel = explanation.maps[at.map], explanation.pixel(*at)
-        plane = words("of_plane", plane=one.plane_names[at.plane]) if len(one.plane_names) > 1 else ""
+        plane = words("of_plane", plane=words.plane(one.plane_names[at.plane])) if len(one.plane_names) > 1 else ""
         sums = []
         for window in pixel.windows:
             text = products_of(window, figure)

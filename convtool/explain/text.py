@@ -34,7 +34,7 @@ def describe_run(explanation: Explanation, words: Words) -> Iterator[Line]:
     """The command, the picture, the settings in force and the size formula with the run's numbers."""
     source, settings = explanation.source, explanation.settings
     height, width = explanation.planes.shape[1:]
-    names = " ".join(explanation.plane_names)
+    names = " ".join(map(words.plane, explanation.plane_names))
     yield plain(explanation.command)
     facts = [(words("picture"), f"{source.name}  {height}x{width}  {names}  {explanation.dtype}")]
     if source.crop is not None:
@@ -73,9 +73,7 @@ def aligned(facts: list[tuple[str, str]]) -> Iterator[Line]:
 def describe_pixel(explanation: Explanation, pixel: Pixel, words: Words, *, strongest: bool = False) -> Iterator[Line]:
     """All that leads to one written sample."""
     one = explanation.maps[pixel.map]
-    names = one.plane_names
-    plane = words("of_plane", plane=names[pixel.plane]) if len(names) > 1 else ""
-    yield plain(words("at", map=one.label, plane=plane, row=pixel.row, column=pixel.column))
+    yield plain(words.place(one.label, one.plane_names, pixel.plane, pixel.row, pixel.column))
     if strongest:
         yield plain(words("strongest"))
     figure = Figures()
@@ -103,7 +101,7 @@ def describe_pixel(explanation: Explanation, pixel: Pixel, words: Words, *, stro
 
 def _slice(explanation: Explanation, window: Window, part: Slice, figure: Figures, words: Words) -> Iterator[Line]:
     one = explanation.filters[window.filter]
-    name = explanation.plane_names[part.plane]
+    name = words.plane(explanation.plane_names[part.plane])
     first, last = part.cells[0][0], part.cells[-1][-1]
     ends = {"top": first.row, "bottom": last.row, "left": first.column, "right": last.column}
     steps = one.geometry.rows.dilation, one.geometry.columns.dilation

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from convtool.errors import UsageError
 
 LANGUAGES = ("en", "zh")
@@ -122,6 +124,17 @@ WORDS: dict[str, tuple[str, str]] = {
 }
 
 
+PLANES: dict[str, tuple[str, str]] = {
+    "grey": ("grey", "灰度"),
+    "luma": ("luma", "亮度"),
+    "alpha": ("alpha", "透明度"),
+    "sum": ("sum", "总和"),
+    "linear": ("linear", "线性"),
+    "channel": ("channel", "通道"),
+}
+"""Words in the names of planes; R, G, B and numbers stay."""
+
+
 class Words:
     """The words of one language."""
 
@@ -133,3 +146,12 @@ class Words:
     def __call__(self, key: str, *operands: object, **values: object) -> str:
         """A phrase with its placeholders filled."""
         return WORDS[key][self._at].format(*operands, **values)
+
+    def plane(self, name: str) -> str:
+        """What a plane is called."""
+        return " ".join(PLANES[word][self._at] if word in PLANES else word for word in name.split())
+
+    def place(self, label: str, planes: Sequence[str], plane: int, row: int, column: int) -> str:
+        """Which output of which map; its plane only where there are several."""
+        told = self("of_plane", plane=self.plane(planes[plane])) if len(planes) > 1 else ""
+        return self("at", map=label, plane=told, row=row, column=column)
