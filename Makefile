@@ -24,6 +24,7 @@ fuzz:
 
 pictures:
 	$(PY) docs/make_pictures.py
+	$(PY) docs/make_screenshots.py
 
 options:
 	$(PY) docs/make_options.py
