@@ -75,7 +75,7 @@ class App {
       take(value);
       this.layer.compute();
     });
-    field.value = fmt(value).replace("−", "-");
+    field.whole = field.value = fmt(value).replace("−", "-");
   }
 
   change(act) {

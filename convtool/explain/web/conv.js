@@ -147,12 +147,13 @@ const Conv = (() => {
     });
   }
 
+  // Smallest and largest finite value of planes.
   function extent(planes) {
     let low = Infinity, high = -Infinity;
     for (const plane of planes) {
       for (const y of plane) {
-        if (y < low) low = y;
-        if (y > high) high = y;
+        if (y < low && y > -Infinity) low = y;
+        if (y > high && y < Infinity) high = y;
       }
     }
     return low <= high ? [low, high] : [0, 0];

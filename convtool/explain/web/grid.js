@@ -117,7 +117,7 @@ class Grid {
     for (let r = 0, at = 0; r < rows; r++) {
       for (let c = 0; c < columns; c++, at += 4) {
         image.data.set(colour(r + first[0], c + first[1]), at);
-        image.data[at + 3] = padded && padded(r + first[0], c + first[1]) ? 90 : 255;
+        image.data[at + 3] = padded && padded(r + first[0], c + first[1]) ? 70 : 255;
       }
     }
     ink.putImageData(image, 0, 0);
@@ -145,7 +145,7 @@ class Grid {
     for (let r = 0; r < rows; r++) {
       for (let c = 0; c < columns; c++) {
         const at = [r + first[0], c + first[1]], outside = Boolean(padded && padded(...at)), rgb = colour(...at);
-        pen.globalAlpha = outside ? 0.35 : 1;
+        pen.globalAlpha = outside ? 0.2 : 1;
         pen.fillStyle = `rgb(${rgb.map(Math.round).join(" ")})`;
         pen.fillRect(c * edge, r * edge, edge, edge);
         pen.globalAlpha = 1;

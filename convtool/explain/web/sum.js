@@ -1,7 +1,8 @@
 // The sum of one output laid open: window x weights = products for each channel, then what becomes of the total.
 "use strict";
 
-const EDITABLE = 121;  // weights of one slice that still get a field each
+const EDITABLE = 121;  // weights of one slice that are still shown as numbers, and can be edited
+const LONG = 7;  // columns that still fit a narrow screen
 
 class SumPanel {
   // onWeight(slice, tap, value) and onBias(value) are called when somebody edits; onInput(plane, i, j, how) on input pixels.
@@ -38,7 +39,8 @@ class SumPanel {
         text: (i, j) => fmt(value(i, j), 3),
       });
       slice.fields.forEach((field, tap) => {
-        if (field !== document.activeElement) field.value = fmt(filter.weights[c * filter.area + tap], 7).replace("−", "-");
+        field.whole = fmt(filter.weights[c * filter.area + tap]).replace("−", "-");
+        if (field !== document.activeElement) fit(field, filter.weights[c * filter.area + tap]);
       });
     });
   }
@@ -61,7 +63,7 @@ class SumPanel {
       onLeave: () => this.handlers.onLeave(),
       describe: (i, j) => say("inputCell", { row: i, column: j, value: fmt(this.slices[c].value(i, j)) }),
     });
-    const many = filter.area > EDITABLE;
+    const many = filter.area > EDITABLE, long = !many && kw > LONG;
     const table = (kind, make) => {
       const box = element("div", { class: `taps ${kind}`, style: `--columns:${kw}` });
       for (let tap = 0; tap < kh * kw; tap++) box.append(make(tap));
@@ -72,24 +74,49 @@ class SumPanel {
       element("input", {
         inputmode: "text", autocomplete: "off", spellcheck: "false",
         "aria-label": say("weightLabel", { name, row: Math.floor(tap / kw), column: tap % kw }),
+        onfocus: (event) => (event.target.value = event.target.whole),
+        onblur: (event) => event.target.hasAttribute("aria-invalid") || fit(event.target, Number(event.target.whole)),
         onchange: (event) => this.handlers.onWeight(c, tap, event.target),
       });
-    const window_ = table("window", plain), weights = table("weights", many ? plain : field), products = table("products", plain);
+    const heat = () => element("div", { class: "heat" }, element("div"));
+    const [window_, weights, products] = many
+      ? [heat(), heat(), heat()] : [table("window", plain), table("weights", field), table("products", plain)];
     const subtotal = element("output", { class: "subtotal" });
     const operator = (sign) => element("span", { class: "operator", "aria-hidden": "true", text: sign });
-    const part = (title, box) => element("div", { class: "part" }, element("h4", { text: title }), box);
+    // What has to be scrolled must have the keyboard.
+    const part = (title, box) => element(
+      "div", { class: "part", ...(long ? { tabindex: "0", role: "group", "aria-label": title } : {}) },
+      element("h4", { text: title }), box,
+    );
     const sum = element(
       "div", { class: "product" },
       part(say("window"), window_), operator("×"), part(say("weights"), weights), operator("="), part(say("products"), products),
     );
     const swatch = element("i", { class: `swatch plane-${run.names[at]}`, "aria-hidden": "true" });
     const host = element(
-      "section", { class: "slice" + (kw > 5 ? " wide" : "") },
+      "section", { class: "slice" + (kw > 5 && !many ? " wide" : "") },
       element("div", { class: "plane" }, element("h3", {}, swatch, say("inputPlane", { name })), element("div", { class: "holder" }, canvas)),
       element("div", { class: "working" }, sum, element("p", { class: "line" }, say("subtotal", { name }) + " ", subtotal)),
     );
-    return { host, grid, window_: [...window_.children], products: [...products.children], subtotal,
-      fields: many ? [] : [...weights.children], spans: many ? [...weights.children] : [] };
+    const slice = { host, grid, subtotal, fields: many ? [] : [...weights.children] };
+    if (many) {
+      const map = (box, title) => {
+        box.firstChild.setAttribute("role", "img");
+        box.firstChild.setAttribute("aria-label", say("heatText", { title, rows: kh, columns: kw }));
+        return new Grid(box.firstChild, { size: { cell: 24, width: 120, height: 120, measured: true } });
+      };
+      slice.heat = [map(window_, say("window")), map(weights, say("weights")), map(products, say("products"))];
+    }
+    return Object.assign(slice, { window_: [...window_.children], products: [...products.children] });
+  }
+
+  // Kernels too large for numbers: window, weights and products as three small pictures.
+  showHeat(run, filter, slice, cells, peak, steepest) {
+    const [rows, columns] = filter.kernel, at = (u, v) => cells[u * columns + v];
+    const [window_, weights, products] = slice.heat;
+    window_.show({ rows, columns, colour: (u, v) => this.colour(run, at(u, v).value), padded: (u, v) => at(u, v).padded });
+    weights.show({ rows, columns, colour: (u, v) => signedColour(at(u, v).weight, steepest) });
+    products.show({ rows, columns, colour: (u, v) => signedColour(at(u, v).product, peak) });
   }
 
   // Shows the window of output (i, j).
@@ -99,16 +126,15 @@ class SumPanel {
     const peak = Math.max(...seen.slices.flatMap((slice) => slice.cells.map((cell) => Math.abs(cell.product))), 0);
     const steepest = Math.max(...filter.weights.map(Math.abs));
     seen.slices.forEach((slice, c) => {
-      const { window_, products, subtotal, grid, fields, spans } = this.slices[c];
-      slice.cells.forEach((cell, tap) => {
-        window_[tap].textContent = fmt(cell.value, 4);
+      const { window_, products, subtotal, grid, fields, heat } = this.slices[c];
+      if (heat) this.showHeat(run, filter, this.slices[c], slice.cells, peak, steepest);
+      else slice.cells.forEach((cell, tap) => {
+        fit(window_[tap], cell.value);
         window_[tap].classList.toggle("padded", cell.padded);
         tint(window_[tap], this.colour(run, cell.value));
-        products[tap].textContent = fmt(cell.product, 4);
+        fit(products[tap], cell.product);
         tint(products[tap], signedColour(cell.product, peak));
-        const shown = fields[tap] || spans[tap];
-        if (spans.length) shown.textContent = fmt(cell.weight, 3);
-        tint(shown, signedColour(cell.weight, steepest));
+        tint(fields[tap], signedColour(cell.weight, steepest));
       });
       subtotal.textContent = fmt(slice.subtotal);
       const { rows, columns } = filter, taps = (axis, index) =>
@@ -122,6 +148,15 @@ class SumPanel {
 function tint(node, rgb) {
   node.style.background = `rgb(${rgb.map(Math.round).join(" ")})`;
   node.style.color = isDark(rgb) ? "#fff" : "#16202c";
+}
+
+// Writes a number into a small cell: fractions as long as there is room, whole numbers always whole, in smaller type.
+function fit(node, value) {
+  const digits = [4, 3, 2].find((count) => fmt(value, count).length <= 5) || 2, text = fmt(value, digits);
+  if (node.value === undefined) node.textContent = text;
+  else node.value = text.replace("−", "-");
+  const size = text.length > 5 ? `${Math.max(62 / text.length, 7)}px` : "";
+  if (node.style.fontSize !== size) node.style.fontSize = size;
 }
 
 // The names of planes in the language of the page; numbered channels stay as they are.
