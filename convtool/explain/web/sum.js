@@ -72,9 +72,12 @@ class SumPanel {
     const plain = () => element("span");
     const field = (tap) =>
       element("input", {
-        inputmode: "text", autocomplete: "off", spellcheck: "false",
+        type: "text", inputmode: "text", autocomplete: "off", spellcheck: "false",
         "aria-label": say("weightLabel", { name, row: Math.floor(tap / kw), column: tap % kw }),
-        onfocus: (event) => (event.target.value = event.target.whole),
+        onfocus: ({ target }) => {
+          if (!target.hasAttribute("aria-invalid")) target.value = target.whole;
+          target.select();
+        },
         onblur: (event) => event.target.hasAttribute("aria-invalid") || fit(event.target, Number(event.target.whole)),
         onchange: (event) => this.handlers.onWeight(c, tap, event.target),
       });
@@ -132,7 +135,7 @@ class SumPanel {
         fit(window_[tap], cell.value);
         window_[tap].classList.toggle("padded", cell.padded);
         tint(window_[tap], this.colour(run, cell.value));
-        fit(products[tap], cell.product);
+        fit(products[tap], cell.product, 40);
         tint(products[tap], signedColour(cell.product, peak));
         tint(fields[tap], signedColour(cell.weight, steepest));
       });
@@ -150,12 +153,13 @@ function tint(node, rgb) {
   node.style.color = isDark(rgb) ? "#fff" : "#16202c";
 }
 
-// Writes a number into a small cell: fractions as long as there is room, whole numbers always whole, in smaller type.
-function fit(node, value) {
+// Writes a number into a cell of so many pixels: fractions as long as there is room, whole numbers always whole, in
+// smaller type.
+function fit(node, value, room = 32) {
   const digits = [4, 3, 2].find((count) => fmt(value, count).length <= 5) || 2, text = fmt(value, digits);
   if (node.value === undefined) node.textContent = text;
   else node.value = text.replace("−", "-");
-  const size = text.length > 5 ? `${Math.max(62 / text.length, 7)}px` : "";
+  const most = room / (text.length * 0.62), size = most < 12.5 ? `${Math.max(most, 6)}px` : "";
   if (node.style.fontSize !== size) node.style.fontSize = size;
 }
 
