@@ -237,6 +237,19 @@ def test_a_merged_run_ends_in_the_merged_map(chromium: Browser, tmp_path: Path) 
         assert number(page.page.locator("#chain .written b").inner_text()) == told.maps[0].written[i, j, 0]
 
 
+def test_linear_light_is_coded_again(chromium: Browser, tmp_path: Path) -> None:
+    told = photo("blur", settings=Settings(linear=True))
+    with opened(chromium, tmp_path / "page.html", render(told), viewport=WIDE) as page:
+        i, j = at(page)
+        assert "coded again" in page.page.locator("#chain").inner_text()
+        assert number(page.page.locator("#chain .written b").inner_text()) == told.maps[0].written[i, j, 0]
+        page.page.locator("#border").select_option("zeros")
+        shown = np.array(page.page.evaluate("window.convtool.app.layer.maps[0].written.map((plane) => [...plane])"))
+        other = photo("blur", settings=Settings(linear=True, border=("zeros", 0.0))).maps[0].written
+        assert float(np.abs(shown - other.transpose(2, 0, 1).reshape(3, -1).astype(float)).max()) <= 1
+        assert page.page.locator(".slice h3").inner_text() == "Input linear R"
+
+
 def test_counts_of_weights(layer: Opened) -> None:
     # Two filters of 3x3x3 and a bias each; 75 inputs, 18 outputs.
     assert layer.page.locator(".count").all_inner_texts() == ["56", "1,368"]

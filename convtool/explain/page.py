@@ -7,13 +7,19 @@ from dataclasses import replace
 from html import escape
 from importlib.resources import files
 
+import numpy as np
+
 from convtool.explain.model import Explanation
-from convtool.explain.record import to_json
+from convtool.explain.record import as_record
 from convtool.geometry import Axis
+from convtool.light import SRGB, Light
 
 LANGUAGES = ("en", "zh")
 SCRIPTS = ("conv", "data", "grid", "sum", "maps", "pictures", "controls", "explorer", "app")
 """The page's scripts in the order in which they need each other."""
+
+CURVE = 1025
+"""Points of a tone curve from a profile."""
 
 LARGEST = 400_000
 """Bytes above which the page computes the raw maps itself instead of carrying the engine's."""
@@ -29,10 +35,29 @@ def render(explanation: Explanation, lang: str = "en") -> str:
         known = json.loads(_asset(f"summaries.{lang}.json"))
         filters = (replace(each, summary=known.get(each.summary, each.summary)) for each in explanation.filters)
         explanation = replace(explanation, filters=tuple(filters))
-    page = _filled(explanation, words, lang, to_json(explanation))
+    page = _filled(explanation, words, lang, _run(explanation, values=True))
     if len(page.encode()) > LARGEST:
-        page = _filled(explanation, words, lang, to_json(explanation, values=False))
+        page = _filled(explanation, words, lang, _run(explanation, values=False))
     return page
+
+
+def _run(explanation: Explanation, *, values: bool) -> str:
+    """The record of the run as JSON that may stand in a script, and how the planes of its maps are coded again."""
+    record = as_record(explanation, values=values)
+    for each, told in zip(explanation.maps, record["maps"], strict=True):
+        light = each.filters[0].member.selection.light
+        lit = each.result.plan.lit
+        told["lights"] = [_curve(light) if light and plane < lit else None for plane in range(len(each.plane_names))]
+    text = json.dumps(record, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _curve(light: Light) -> str | list[float]:
+    """A tone curve for the page: sRGB's by name, a profile's at the squares of evenly spaced numbers."""
+    if light is SRGB:
+        return "sRGB"
+    values = light.encoded(np.linspace(0, 1, CURVE) ** 2, 1)
+    return [round(float(value), 6) for value in values]
 
 
 def _filled(explanation: Explanation, words: dict[str, str], lang: str, run: str) -> str:

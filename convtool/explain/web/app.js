@@ -188,7 +188,7 @@ class App {
     let raw = plain;
     if (activation !== "none") add(say(`activation_${activation}`), (raw = Conv.activate(activation, plain)), "raw");
     if (map.merge) add(say("mergedBy", { how: say(`merge_${map.merge}`) }), (raw = map.values[this.p][at]));
-    const steps = Conv.toneSteps(raw, map.range, this.run.type.name, map.type.name, map.ends);
+    const steps = Conv.toneSteps(raw, map.range, this.run.type.name, map.type.name, map.ends, map.lights[this.p]);
     for (const [name, value] of steps) add(say(`step_${name}`, { gain: fmt(map.range.gain) }), value);
     const written = map.written[this.p][at];
     add(say("written"), written, "written");

@@ -164,8 +164,22 @@ const Conv = (() => {
     return near - y === 0.5 && near % 2 !== 0 ? near - 1 : near;
   }
 
+  // Linear light coded again, as a share of the full scale: by sRGB's curve (IEC 61966-2-1), or by a profile's, given
+  // at the squares of evenly spaced numbers because curves are steep at 0.
+  function coded(light, share) {
+    const linear = Math.abs(share);
+    let found = linear;
+    if (light === "sRGB") found = linear <= 0.0031308 ? linear * 12.92 : 1.055 * linear ** (1 / 2.4) - 0.055;
+    else if (linear < 1) {
+      const at = Math.sqrt(linear) * (light.length - 1), low = Math.floor(at);
+      found = light[low] + (light[low + 1] - light[low]) * (at - low);
+    }
+    return share < 0 ? -found : found;
+  }
+
   // The steps from a raw value to the sample that is written: [name, value] each, the last value being written.
-  function toneSteps(raw, range, from, to, [least, most]) {
+  // `light` codes values in linear light again.
+  function toneSteps(raw, range, from, to, [least, most], light = null) {
     const steps = [], full = FULL[from], middle = MIDDLE[from];
     let y = raw;
     const then = (name, value) => {
@@ -179,24 +193,21 @@ const Conv = (() => {
     else if (range.how === "shift") then("shift", y + middle);
     else if (range.how === "stretch" && low !== high) then("stretch", ((y - low) / (high - low)) * full);
     else if (range.how === "symmetric") then("symmetric", (peak ? (y * (full - middle)) / peak : 0) + middle);
+    const top = FULL[to === "float32" ? from : to];
+    if (top !== full) then("units", y * (top / full));
+    if (light && Number.isFinite(y)) then("coded", coded(light, y / top) * top);
     if (to === "float32") return steps;
-    if (FULL[to] !== full) then("units", y * (FULL[to] / full));
     if (!Number.isInteger(y) && Number.isFinite(y)) then("round", roundEven(y));
     if (!(y >= 0 && y <= FULL[to])) then("clip", y > 0 ? FULL[to] : 0);
     return steps;
   }
 
-  function written(raw, range, from, to, ends) {
-    const steps = toneSteps(raw, range, from, to, ends);
-    return steps.length ? steps[steps.length - 1][1] : raw;
-  }
-
   // A whole map toned: its samples and how many of them clipping changed.
-  function tone(planes, range, from, to, ends) {
+  function tone(planes, range, from, to, ends, lights) {
     let clipped = 0;
-    const samples = planes.map((plane) =>
+    const samples = planes.map((plane, p) =>
       plane.map((raw) => {
-        const steps = toneSteps(raw, range, from, to, ends);
+        const steps = toneSteps(raw, range, from, to, ends, lights[p]);
         if (!steps.length) return raw;
         const [name, value] = steps[steps.length - 1];
         if (name === "clip") clipped++;
@@ -208,7 +219,7 @@ const Conv = (() => {
 
   return {
     FULL, ACTIVATIONS, place, padding, axis, flipped, correlate, windowOf, feeds, activate, merge, extent,
-    roundEven, toneSteps, written, tone,
+    roundEven, coded, toneSteps, tone,
   };
 })();
 

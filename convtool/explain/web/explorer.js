@@ -90,7 +90,7 @@ class Layer {
 
   toned(map, filter) {
     const ends = Conv.extent(map.values), size = [filter.rows.out, filter.columns.out];
-    const { samples, clipped } = Conv.tone(map.values, map.range, this.run.type.name, map.type.name, ends);
+    const { samples, clipped } = Conv.tone(map.values, map.range, this.run.type.name, map.type.name, ends, map.lights);
     return { ...map, size, ends, written: samples, clipped };
   }
 

@@ -27,9 +27,12 @@ function drawFigures(host) {
   figures.forEach((figure) => figure.draw());
 }
 
+// The name of a plane without what was done to it.
+const bare = (name) => name.replace(/^linear /, "");
+
 // The saved samples as a picture: in colour where the planes are red, green and blue.
 function savedData(map) {
-  const [height, width] = map.size, planes = map.written, rgb = map.names.join("") === "RGB";
+  const [height, width] = map.size, planes = map.written, rgb = map.names.map(bare).join("") === "RGB";
   const ends = map.type.name === "float32" ? Conv.extent(planes) : [0, map.type.full];
   const grey = (value) => greyColour(value, ends)[0];
   return {
@@ -70,7 +73,7 @@ function histogram(map, from) {
   drawn.setAttribute("aria-label", say("histogramText", { low: fmt(low, 5), high: fmt(high, 5) }));
   counts.forEach((count, at) => {
     const centre = low + ((at + 0.5) / BINS) * (high - low);
-    const steps = Conv.toneSteps(centre, map.range, from, map.type.name, map.ends);
+    const steps = Conv.toneSteps(centre, map.range, from, map.type.name, map.ends, map.lights[0]);
     const lost = steps.length > 0 && steps[steps.length - 1][0] === "clip";
     const height = count ? Math.max((count / most) ** 0.5 * 56, 1) : 0;
     drawn.append(vector("rect", {
@@ -136,9 +139,10 @@ function mapRow(map, filter, run, onChoose) {
 
 // The picture itself, as the kernels see it: in colour if there are red, green and blue planes.
 function inputData(run) {
-  const [height, width] = run.size, rgb = ["R", "G", "B"].map((name) => run.names.indexOf(name));
+  const [height, width] = run.size, rgb = ["R", "G", "B"].map((name) => run.names.map(bare).indexOf(name));
   const planes = rgb.every((at) => at >= 0) ? rgb.map((at) => run.planes[at]) : [0, 0, 0].map(() => run.planes[0]);
   const full = run.type.name === "float32" ? run.ends[1] || 1 : run.type.full;
   const ends = [Math.min(run.ends[0], 0), run.ends[1] > 0 && run.ends[1] < full / 16 ? run.ends[1] : full];
-  return { rows: height, columns: width, colour: (i, j) => planes.map((plane) => greyColour(plane[i * width + j], ends)[0]) };
+  const light = run.maps[0].lights[0], seen = (value) => (light ? Conv.coded(light, value / full) * full : value);
+  return { rows: height, columns: width, colour: (i, j) => planes.map((plane) => greyColour(seen(plane[i * width + j]), ends)[0]) };
 }

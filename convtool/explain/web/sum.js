@@ -95,7 +95,7 @@ class SumPanel {
       "div", { class: "product" },
       part(say("window"), window_), operator("×"), part(say("weights"), weights), operator("="), part(say("products"), products),
     );
-    const swatch = element("i", { class: `swatch plane-${run.names[at]}`, "aria-hidden": "true" });
+    const swatch = element("i", { class: `swatch plane-${bare(run.names[at])}`, "aria-hidden": "true" });
     const host = element(
       "section", { class: "slice" + (kw > 5 && !many ? " wide" : "") },
       element("div", { class: "plane" }, element("h3", {}, swatch, say("inputPlane", { name })), element("div", { class: "holder" }, canvas)),
@@ -165,6 +165,7 @@ function fit(node, value, room = 32) {
 
 // The names of planes in the language of the page; numbered channels stay as they are.
 function planeName(name) {
+  if (name.startsWith("linear ")) return say("linearPlane", { name: planeName(name.slice(7)) });
   const key = `plane_${name}`;
   return key in WORDS ? say(key) : name;
 }
