@@ -22,7 +22,12 @@ function greyColour(value, [low, high]) {
   return mix([0, 0, 0], WHITE, t);
 }
 
-const isDark = ([r, g, b]) => 0.299 * r + 0.587 * g + 0.114 * b < 140;
+// Where white type has more contrast than black (relative luminance of WCAG 2); either then has 4.5 at least.
+const LUMINANCE = Float64Array.from({ length: 256 }, (_, at) => (at <= 10 ? at / 3294.6 : ((at / 255 + 0.055) / 1.055) ** 2.4));
+function isDark(rgb) {
+  const [r, g, b] = rgb.map((each) => LUMINANCE[Math.round(each)]);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b < 0.179;
+}
 
 class Grid {
   // options: label, onMove(row, column, how), describe(row, column), size {cell, width, height}; all but label optional.
@@ -169,7 +174,7 @@ class Grid {
     pen.textAlign = "center";
     pen.textBaseline = "middle";
     for (const [word, c, r, outside, dark] of texts) {
-      pen.fillStyle = outside ? paint("--muted") : dark ? "#fff" : "#16202c";
+      pen.fillStyle = outside ? paint("--muted") : dark ? "#fff" : "#000";
       pen.fillText(word, (c + 0.5) * edge, (r + 0.53) * edge);
     }
   }

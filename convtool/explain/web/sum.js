@@ -150,7 +150,7 @@ class SumPanel {
 
 function tint(node, rgb) {
   node.style.background = `rgb(${rgb.map(Math.round).join(" ")})`;
-  node.style.color = isDark(rgb) ? "#fff" : "#16202c";
+  node.style.color = isDark(rgb) ? "#fff" : "#000";
 }
 
 // Writes a number into a cell of so many pixels: fractions as long as there is room, whole numbers always whole, in
