@@ -53,7 +53,8 @@ def test_the_wheel_holds_the_package_and_the_kernels_and_nothing_else(wheel: Pat
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
         modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "convtool").rglob("*.py")}
         kernels = {f"convtool/builtin_kernels/{path.name}" for path in FILES}
-        assert inside == modules | kernels | {"convtool/py.typed"}
+        page = {path.relative_to(ROOT).as_posix() for path in (ROOT / "convtool" / "explain" / "web").iterdir()}
+        assert inside == modules | kernels | page | {"convtool/py.typed"}
         for path in FILES:
             assert archive.read(f"convtool/builtin_kernels/{path.name}") == path.read_bytes()
         about = {name.split("/")[1]: name for name in archive.namelist() if ".dist-info/" in name}
@@ -95,6 +96,8 @@ def test_the_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) ->
     assert list(edges[6:12]) == [40, 0, 160, 160, 0, 200], "by hand: zeros beyond the border, 4 * 40 at the step"
     run(convtool, "apply", "step.pgm", "-k", "gaussian:sigma=2", "-o", "soft.png", cwd=elsewhere)
     assert (elsewhere / "soft.png").read_bytes().startswith(b"\x89PNG")
+    run(convtool, "explain", "--demo", "rgb", "--html", "page.html", "--lang", "zh", cwd=elsewhere)
+    assert "teaching-layer-1" in (elsewhere / "page.html").read_text(encoding="utf-8")
 
 
 def test_a_checkout_finds_its_own_kernels_from_anywhere(tmp_path: Path) -> None:
