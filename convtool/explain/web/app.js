@@ -60,7 +60,7 @@ class App {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
     matchMedia("print").addEventListener("change", () => {
       this.redraw();
-      this.drawRest();
+      this.drawRest(true);
     });
   }
 
@@ -132,7 +132,7 @@ class App {
     this.later = setTimeout(() => this.drawRest(), 0);
   }
 
-  drawRest() {
+  drawRest(atOnce = false) {
     const { filter, layer, run } = this;
     drawSharing(byId("sharing"), run, layer.filters);
     drawOverlap(byId("overlap"), filter);
@@ -144,7 +144,7 @@ class App {
     const source = captioned(run.source.name, say("pictureText", { name: run.source.name }), 150, inputData(run));
     byId("picture").replaceChildren(source);
     byId("maps").replaceChildren(...rows);
-    drawFigures(document);
+    drawFigures(atOnce);
     byId("merge-box").hidden = !layer.merged;
     byId("merge").value = layer.mergeHow;
     if (layer.merged) rows[rows.length - 1].classList.add("merged");

@@ -7,19 +7,19 @@ function paint(name) {
   if (!PAINTS.has(name)) PAINTS.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
   return PAINTS.get(name);
 }
-const mix = (a, b, t) => a.map((from, at) => from + (b[at] - from) * t);
-const RED = [178, 24, 43], BLUE = [27, 92, 170], WHITE = [255, 255, 255];
+const RED = [178, 24, 43], BLUE = [27, 92, 170], NEITHER = [255, 0, 255];
 
-// Signed values: zero is white, the strongest answer full red or full blue.
+// Signed values: zero is white, the strongest answer full red or full blue; what is no number is pink.
 function signedColour(value, peak) {
-  if (!(Math.abs(value) <= Infinity)) return [255, 0, 255];
-  const t = peak ? Math.min(Math.abs(value) / peak, 1) : 0;
-  return mix(WHITE, value < 0 ? BLUE : RED, t);
+  if (value !== value) return NEITHER;
+  const t = peak ? Math.min(Math.abs(value) / peak, 1) : 0, [r, g, b] = value < 0 ? BLUE : RED;
+  return [255 + (r - 255) * t, 255 + (g - 255) * t, 255 + (b - 255) * t];
 }
 
 function greyColour(value, [low, high]) {
-  const t = high > low ? Math.min(Math.max((value - low) / (high - low), 0), 1) : 0;
-  return mix([0, 0, 0], WHITE, t);
+  if (value !== value) return NEITHER;
+  const t = high > low ? 255 * Math.min(Math.max((value - low) / (high - low), 0), 1) : 0;
+  return [t, t, t];
 }
 
 // Where white type has more contrast than black (relative luminance of WCAG 2); either then has 4.5 at least.

@@ -20,11 +20,21 @@ function captioned(title, label, size, data) {
   return figure;
 }
 
-// Measures all figures before it draws the first, or the browser would lay the page out anew for each.
-function drawFigures(host) {
-  const figures = [...host.querySelectorAll("figure")].filter((figure) => figure.draw);
+let waiting = 0;
+
+// Measures all figures before it draws the first, or the browser would lay the page out anew for each. Draws them bit
+// by bit, so that the page answers meanwhile, or at once.
+function drawFigures(atOnce) {
+  const figures = [...document.querySelectorAll("figure")].filter((figure) => figure.draw);
   figures.forEach((figure) => figure.measure());
-  figures.forEach((figure) => figure.draw());
+  clearTimeout(waiting);
+  const some = () => {
+    const begin = performance.now();
+    while (figures.length && (atOnce || performance.now() - begin < 12)) figures.shift().draw();
+    if (figures.length) waiting = setTimeout(some, 0);
+    else performance.mark("drawn");
+  };
+  some();
 }
 
 // The name of a plane without what was done to it.
