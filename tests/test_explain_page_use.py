@@ -141,6 +141,14 @@ def test_step_and_scrub(grey: Opened) -> None:
     assert grey.page.locator("#scrub").get_attribute("aria-valuetext") == "row 2, column 1"
 
 
+def test_a_walk_fills_the_map_up(grey: Opened) -> None:
+    grey.page.locator("#scrub").evaluate("(e) => { e.value = 8; e.dispatchEvent(new Event('input')); }")
+    assert grey.page.evaluate("window.convtool.app.output.rest") == [1, 2]
+    grey.page.locator("#output .cell").focus()
+    grey.page.keyboard.press("ArrowRight")
+    assert grey.page.evaluate("window.convtool.app.output.rest") is None
+
+
 def test_play_walks_to_the_end_and_pause_stops(grey: Opened) -> None:
     grey.page.locator("#speed").select_option("60")
     grey.page.locator("#play").click()

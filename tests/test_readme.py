@@ -58,6 +58,7 @@ def test_recipes_run_in_order(tmp_path: Path) -> None:
         "scene-2-sharpen.png",
         "scene-3-emboss.png",
         "layer.gif",
+        "lighthouse.html",
     }
 
 

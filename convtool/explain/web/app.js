@@ -224,7 +224,7 @@ class App {
     const slice = this.sum.slices[c], { filter } = this, fed = Conv.feeds(filter, i, j);
     slice.grid.place(i, j);
     this.sum.slices.forEach((each, at) => at !== c || each.grid.mark([{ rows: [i], columns: [j], box: true }]));
-    this.output.mark([{ rows: fed.rows, columns: fed.columns, box: fed.rows.length * fed.columns.length === 1 }]);
+    this.output.mark([{ rows: fed.rows, columns: fed.columns, box: true, fill: 0.34 }]);
     const name = planeName(this.run.names[filter.inputs[this.p][c]]), number = fed.rows.length * fed.columns.length;
     const text = { name, row: i, column: j, value: fmt(slice.value(i, j)), count: number };
     byId("feeds").textContent = number

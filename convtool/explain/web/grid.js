@@ -211,11 +211,11 @@ class Grid {
       pen.fillRect(0, (i + 1) * edge, columns * edge, (rows - i - 1) * edge);
     }
     const accent = paint("--accent-mark");
-    for (const { rows: up, columns: across, box } of this.marks) {
+    for (const { rows: up, columns: across, box, fill = 0.16 } of this.marks) {
       if (!up.length || !across.length) continue;
-      if (!box || up.length * across.length <= 400) {
+      if (up.length * across.length <= 4096) {
         pen.fillStyle = accent;
-        pen.globalAlpha = box ? 0.16 : 0.5;
+        pen.globalAlpha = fill;
         for (const r of up) for (const c of across) pen.fillRect((c - first[1]) * edge, (r - first[0]) * edge, edge, edge);
         pen.globalAlpha = 1;
       }

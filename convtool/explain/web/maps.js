@@ -134,7 +134,7 @@ function mapRow(map, filter, run, onChoose) {
   const facts = element(
     "dl", { class: "facts" },
     ...[
-      [say("range"), map.range.text], [say("least"), fmt(map.ends[0], 6)], [say("most"), fmt(map.ends[1], 6)],
+      ...(filter ? [[say("bias"), fmt(filter.bias, 6)]] : []), [say("range"), map.range.text], [say("least"), fmt(map.ends[0], 6)], [say("most"), fmt(map.ends[1], 6)],
       [say("clippedShare"), `${percent(map.clipped, total)} (${map.clipped}/${total})`],
     ].flatMap(([name, value]) => [element("dt", { text: name }), element("dd", { text: value })]),
   );

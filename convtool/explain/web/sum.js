@@ -163,9 +163,10 @@ function fit(node, value, room = 32) {
   if (node.style.fontSize !== size) node.style.fontSize = size;
 }
 
-// The names of planes in the language of the page; numbered channels stay as they are.
+// The name of a plane in the language of the page.
 function planeName(name) {
   if (name.startsWith("linear ")) return say("linearPlane", { name: planeName(name.slice(7)) });
+  if (name.startsWith("channel ")) return say("channelPlane", { number: name.slice(8) });
   const key = `plane_${name}`;
   return key in WORDS ? say(key) : name;
 }
