@@ -260,6 +260,18 @@ def test_linear_light_is_coded_again(chromium: Browser, tmp_path: Path) -> None:
         assert page.page.locator(".slice h3").inner_text() == "Input linear R"
 
 
+def test_a_large_crop_is_computed_by_the_page(chromium: Browser, tmp_path: Path) -> None:
+    told = photo("four-views", crop=Crop(200, 700, 160, 150))
+    with opened(chromium, tmp_path / "page.html", render(told), viewport=NARROW) as page:
+        assert page.page.locator("#note").inner_text().startswith("As run; this part is large")
+        shown = page.page.evaluate("window.convtool.app.layer.filters.map((f) => f.values.map((plane) => [...plane]))")
+        for one, values in zip(told.filters, shown, strict=True):
+            bound = 1e-5 * float(np.abs(one.weights).sum() * one.scale) * 255
+            assert float(np.abs(np.array(values) - one.values.reshape(3, -1)).max()) <= bound
+        page.page.wait_for_timeout(300)
+        assert page.page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+
+
 def test_counts_of_weights(layer: Opened) -> None:
     # Two filters of 3x3x3 and a bias each; 75 inputs, 18 outputs.
     assert layer.page.locator(".count").all_inner_texts() == ["56", "1,368"]

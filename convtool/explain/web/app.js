@@ -114,7 +114,7 @@ class App {
     for (const input of document.querySelectorAll("input[name=filter]")) input.checked = Number(input.value) === this.f;
     this.controls.write(layer.settings, filter);
     byId("changed").hidden = !layer.changed;
-    byId("note").textContent = layer.changed ? say("changed") : filter.engine ? say("engine") : "";
+    byId("note").textContent = layer.changed ? say("changed") : say(filter.engine ? "engine" : "tooLarge");
     drawFormula(byId("size"), filter);
     this.sum.build(run, filter, this.p);
     const bias = byId("bias");

@@ -97,7 +97,8 @@ class Grid {
     const { width: most = 1e4, measured = false } = this.options.size || {};
     const width = measured ? most : Math.min(this.host.parentElement.clientWidth || 300, most);
     const ratio = Math.min(window.devicePixelRatio || 1, 3), fit = Math.min(cell, width / columns, height / rows);
-    return Math.max(Math.floor(fit * ratio), 1) / ratio;
+    // Whole device pixels look even; cells of a few pixels would lose too much of the room by that.
+    return fit * ratio < 3 ? fit : Math.floor(fit * ratio) / ratio;
   }
 
   draw() {
@@ -126,7 +127,7 @@ class Grid {
       }
     }
     ink.putImageData(image, 0, 0);
-    pen.imageSmoothingEnabled = false;
+    pen.imageSmoothingEnabled = edge < 1;
     pen.drawImage(small, 0, 0, columns * edge, rows * edge);
     if (!padded) return;
     const { inner } = this.data, width = columns * edge, height = rows * edge;

@@ -42,12 +42,12 @@ const bare = (name) => name.replace(/^linear /, "");
 
 // The saved samples as a picture: in colour where the planes are red, green and blue.
 function savedData(map) {
-  const [height, width] = map.size, planes = map.written, rgb = map.names.map(bare).join("") === "RGB";
+  const [height, width] = map.size, planes = map.written, rgb = map.names.slice(0, 3).map(bare).join("") === "RGB";
   const ends = map.type.name === "float32" ? Conv.extent(planes) : [0, map.type.full];
   const grey = (value) => greyColour(value, ends)[0];
   return {
     rows: height, columns: width,
-    colour: (i, j) => (rgb ? planes : [planes[0], planes[0], planes[0]]).map((plane) => grey(plane[i * width + j])),
+    colour: (i, j) => (rgb ? planes.slice(0, 3) : [planes[0], planes[0], planes[0]]).map((plane) => grey(plane[i * width + j])),
     text: (i, j) => (rgb ? "" : fmt(planes[0][i * width + j], 3)),
   };
 }
