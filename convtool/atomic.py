@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import IO
 from zlib import crc32
 
+from convtool.holding import landing
+
 try:
     import fcntl
 except ImportError:  # a system without such locks: names are unique there, and what was left stays
@@ -43,6 +45,7 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
             temporary.chmod(0o666 & ~_umask() if mode is None else mode)
             if mode is not None:
                 os.fsync(file.fileno())
+        landing()
         temporary.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):

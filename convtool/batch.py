@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -39,7 +39,7 @@ class Options(NamedTuple):
     """A fault of ours is raised rather than counted."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Work:
     """One map of one input and where it goes; ``skip`` if its output is there and stays."""
 
@@ -56,6 +56,11 @@ class Job(NamedTuple):
     source: Source
     works: tuple[Work, ...]
     settings: Settings
+
+    @property
+    def last(self) -> Work:
+        """The map with which the input is done: those that are skipped come first."""
+        return next((work for work in reversed(self.works) if not work.skip), self.works[-1])
 
 
 class Written(NamedTuple):
@@ -106,8 +111,9 @@ def plan_run(sources: Sequence[Source], sets: Sequence[KernelSet], settings: Set
     problems = check_collisions((work.source, work.target) for work in works)
     if problems:
         raise OutputError(_counted(problems))
-    _check_inputs(sources, works)
     existing = {work.target.path for work in works if not work.target.stdout and os.path.lexists(work.target.path)}
+    if existing:
+        _check_inputs(sources, existing)
     if existing and not (options.force or options.skip_existing):
         names = [work.target.path for work in works if work.target.path in existing]
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
@@ -115,7 +121,8 @@ def plan_run(sources: Sequence[Source], sets: Sequence[KernelSet], settings: Set
         raise OutputError(f"{shown}: {exists}; --force replaces, --skip-existing leaves {it}")
     if options.skip_existing:
         jobs = [
-            job._replace(works=tuple(replace(w, skip=w.target.path in existing) for w in job.works)) for job in jobs
+            job._replace(works=tuple(replace(w, skip=True) if w.target.path in existing else w for w in job.works))
+            for job in jobs
         ]
     return jobs
 
@@ -159,24 +166,22 @@ def _check_counts(sources: Sequence[Source], jobs: Sequence[Job], naming: Naming
         raise UsageError(f"{where} takes one picture, and there are {len(sources)} inputs; write to a folder (-o out/)")
 
 
-def _check_inputs(sources: Sequence[Source], works: Sequence[Work]) -> None:
+def _check_inputs(sources: Sequence[Source], outputs: Iterable[str]) -> None:
     identities: dict[tuple[int, int], str] = {}
     for source in sources:
         if not source.stdin:
             try:
-                status = Path(source.path).stat()
+                status = os.stat(source.path)  # noqa: PTH116 (a path object for each of many inputs takes long)
             except (OSError, ValueError):
                 continue
             identities[status.st_dev, status.st_ino] = source.path
-    for work in works:
-        if work.target.stdout:
-            continue
+    for path in sorted(outputs):
         try:
-            status = Path(work.target.path).stat()
+            status = os.stat(path)  # noqa: PTH116
         except OSError:
             continue
         if hit := identities.get((status.st_dev, status.st_ino)):
-            raise OutputError(f"{work.target.path}: is the input {hit}; convtool never writes over an input")
+            raise OutputError(f"{path}: is the input {hit}; convtool never writes over an input")
 
 
 def _counted(messages: Sequence[str]) -> str:
@@ -186,8 +191,8 @@ def _counted(messages: Sequence[str]) -> str:
 
 def make_folders(jobs: Sequence[Job]) -> None:
     """Create the folders of all outputs; raises OutputError naming the one that cannot be written."""
-    folders = {Path(w.target.path).parent for job in jobs for w in job.works if not (w.skip or w.target.stdout)}
-    for folder in sorted(folders):
+    works = (work for job in jobs for work in job.works if not (work.skip or work.target.stdout))
+    for folder in sorted(map(Path, {os.path.dirname(work.target.path) for work in works})):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError:

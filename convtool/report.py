@@ -16,28 +16,28 @@ class Report:
     inputs: int
     written: int = 0
     skipped: int = 0
-    failures: list[Failed] = field(default_factory=list)
+    failed: int = 0
+    """Inputs of which something failed."""
     done: int = 0
-    """Inputs of which nothing failed."""
-    _failed: set[str] = field(default_factory=set)
+    """Inputs of which every map is there."""
     _clipped: dict[str, list[int]] = field(default_factory=dict)
     _differences: list[float] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
         """0 if every map was written or skipped, 1 if an input failed."""
-        return 1 if self.failures else 0
+        return 1 if self.failed else 0
 
     @property
     def verified(self) -> bool:
         """Whether pixels were recomputed."""
         return bool(self._differences)
 
-    def add(self, result: Result) -> None:
-        """Count one result."""
+    def add(self, result: Result, *, last: bool = False) -> None:
+        """Count one result, the ``last`` of an input that is done with it."""
+        self.done += last
         if isinstance(result, Failed):
-            self.failures.append(result)
-            self._failed.add(result.path)
+            self.failed += 1
             return
         if isinstance(result, Skipped):
             self.skipped += 1
@@ -49,17 +49,13 @@ class Report:
         if result.difference is not None:
             self._differences.append(result.difference)
 
-    def finish(self, path: str) -> None:
-        """An input has been worked off; it is done unless it failed."""
-        self.done += path not in self._failed
-
     def summary(self) -> Iterator[str]:
         """The lines that end a run."""
         parts = [_count(self.written, "map") + " written"]
         if self.skipped:
             parts.append(f"{_count(self.skipped, 'map')} skipped")
-        if self.failures:
-            parts.append(f"{len(self._failed)} of {_count(self.inputs, 'input')} failed")
+        if self.failed:
+            parts.append(f"{self.failed:,} of {_count(self.inputs, 'input')} failed")
         yield ", ".join(parts)
         for label, (clipped, samples) in self._clipped.items():
             if clipped:

@@ -52,6 +52,15 @@ def print_line(text: str) -> None:
         raise InputError(f"cannot write to standard output: {error.strerror}") from None
 
 
+def forsake_stdout() -> None:
+    """Where standard output does not take a line at once, what is left goes nowhere."""
+    import select
+
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        if not select.select([], [sys.stdout], [], 0)[1]:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def fill_descriptors() -> None:
     """Put the null device where standard input, output or error is closed.
 

@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
 
 # From the bottom up: a module may import only modules that stand on a lower floor than its own.
 FLOORS = (
-    ("errors", "merging", "png_filters", "deflate", "atomic"),
-    ("geometry", "border", "formulas", "png_strips", "pngcheck"),
+    ("errors", "merging", "png_filters", "deflate", "holding"),
+    ("atomic", "geometry", "border", "formulas", "png_strips", "pngcheck"),
     ("options", "generators", "png_small", "icc"),
     ("kernel", "yamlfile", "spec", "picture", "limits", "stdio", "png"),
     (
@@ -29,6 +29,7 @@ FLOORS = (
     ("framing",),
     ("batch",),
     ("report", "running", "listed"),
+    ("serving",),
     ("workers",),
     ("explain.*",),
     ("explain",),

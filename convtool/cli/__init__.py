@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import signal
@@ -14,6 +15,7 @@ import click
 from convtool import __version__
 from convtool.console import say
 from convtool.errors import ConvtoolError, Terminated
+from convtool.holding import deferred
 from convtool.stdio import fill_descriptors
 
 
@@ -84,6 +86,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     fill_descriptors()
     _catch_signals()
+    atexit.register(_ignore_signals)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that its encoding has no letters for
     try:
@@ -143,6 +146,14 @@ def _catch_signals() -> None:
         signal.signal(signal.SIGINT, _stop)
 
 
+def _ignore_signals() -> None:
+    """The interpreter gives signals back their deadly meaning while it ends; the exit code is settled by then."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+CLEANING = 2.0
+"""Seconds within which a run that was stopped has ended."""
 _stopped_at = float("-inf")
 
 
@@ -150,7 +161,7 @@ def _stop(number: int, frame: object) -> None:
     """The first signal stops the run; another one close behind must not break off the cleaning up."""
     global _stopped_at
     now = time.monotonic()
-    if now - _stopped_at < 1:
+    if now - _stopped_at < CLEANING or deferred(number):
         return
     _stopped_at = now
     if number == signal.SIGINT:

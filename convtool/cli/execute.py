@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from convtool import console
 from convtool.batch import Failed, Job, Options, Result, Written, make_folders
 from convtool.errors import Terminated
+from convtool.holding import recording, release
 from convtool.report import Report, json_line
-from convtool.stdio import print_line
+from convtool.stdio import forsake_stdout, print_line
 
 if TYPE_CHECKING:
     from convtool.inputs import Found
@@ -31,6 +32,7 @@ def execute(jobs: Sequence[Job], found: Found, options: Options, given: dict[str
     report = Report(len(jobs) + len(found.failures))
     teller = _Teller(report, quiet=given["quiet"], verbose=given["verbose"], json=given["json_"])
     for path, reason in found.failures:
+        report.add(Failed(path, reason))
         teller.tell(Failed(path, reason))
     with console.Progress(len(jobs), enabled=not given["quiet"]) as progress:
         stopped = _carry_out(jobs, options, given["jobs"] or cores(), teller, progress)
@@ -54,6 +56,7 @@ def _carry_out(
     # What is left of the workers asked for goes to the strips of one picture.
     options = options._replace(threads=max(1, count // max(workers, 1)))
     with contextlib.ExitStack() as stack:
+        stack.enter_context(recording())
         events: Events
         if workers:
             from convtool.workers import Workers
@@ -65,7 +68,9 @@ def _carry_out(
         try:
             teller.follow(events, progress)
         except (KeyboardInterrupt, Terminated) as stop:
+            teller.hurried = True
             teller.follow(rest(), progress)
+            forsake_stdout()
             return stop
     return None
 
@@ -101,6 +106,8 @@ class _Teller:
 
     def __init__(self, report: Report, *, quiet: bool, verbose: bool, json: bool) -> None:
         self.report = report
+        self.hurried = False
+        """The run was stopped: nobody waits for a reader that does not read."""
         self._quiet, self._verbose, self._json = quiet, verbose, json
 
     def follow(self, events: Events, progress: console.Progress) -> None:
@@ -108,19 +115,21 @@ class _Teller:
         pixels, failed = 0, False
         for job, result in events:
             if result is None:
-                self.report.finish(job.source.path)
                 progress.advance(pixels, failed=failed)
                 pixels, failed = 0, False
                 continue
             failed |= isinstance(result, Failed)
             if isinstance(result, Written) and result.work is next(work for work in job.works if not work.skip):
                 pixels += result.source.height * result.source.width
+            self.report.add(result, last=_is_last(result, job))
+            release()
             self.tell(result)
 
     def tell(self, result: Result) -> None:
         """Tell of one result."""
-        self.report.add(result)
         if self._json:
+            if self.hurried:
+                forsake_stdout()
             print_line(json_line(result))
         if isinstance(result, Failed):
             console.say(f"{console.input_name(result.path)}: {result.reason}")
@@ -133,9 +142,18 @@ class _Teller:
                 console.say(f"  because {result.reasons}")
 
 
+def _is_last(result: Result, job: Job) -> bool:
+    """Whether this result ends an input of which nothing failed."""
+    return (
+        not isinstance(result, Failed)
+        and result.work is job.last
+        and not (isinstance(result, Written) and result.frame)
+    )
+
+
 def _summarise(report: Report, found: Found, *, quiet: bool, verbose: bool) -> None:
     """The summary: on a terminal or when asked for, and always if something failed."""
-    several = report.failures and report.inputs > 1
+    several = report.failed and report.inputs > 1
     if quiet or not (several or verbose or report.verified or console.is_terminal()):
         return
     for line in report.summary():
