@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,29 +47,38 @@ def _walk(
             return
         visited.add(identity)
         with os.scandir(folder) as scan:
-            names = sorted(entry.name for entry in scan)
+            entries = sorted(scan, key=lambda entry: entry.name)
     except OSError as error:
         found.failures.append((str(folder), error.strerror or str(error)))
         return
-    for name in names:
+    place = str(folder / "x")[:-1]
+    for entry in entries:
+        name = entry.name
         if name.startswith((".", PREFIX)):
             continue
-        path = folder / name
-        if is_folder(path):
+        if _is(entry.is_dir):
             if recursive:
-                yield from _walk(path, str(Path(parent, name)), recursive, visited, found)
-        elif is_image_suffix(path.suffix) and _is_to_be_tried(path):
-            yield Source(str(path), parent)
+                yield from _walk(folder / name, str(Path(parent, name)), recursive, visited, found)
+        elif is_image_suffix(os.path.splitext(name)[1]) and (_is(entry.is_file) or not _exists(folder / name)):  # noqa: PTH122
+            # A file, or a name that leads nowhere, which is worth an error; no pipe, socket or device.
+            yield Source(place + name, parent)
         else:
             found.others += 1
 
 
-def _is_to_be_tried(path: Path) -> bool:
-    """A file, or a name that leads nowhere, which is worth an error; no pipe, socket or device."""
+def _is(ask: Callable[[], bool]) -> bool:
+    """What a folder's entry says of itself; one that leads in a circle is nothing."""
     try:
-        return path.is_file() or not path.exists()
+        return ask()
     except OSError:
-        return True
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _identity(path: Path) -> tuple[int, int]:

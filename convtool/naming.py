@@ -14,6 +14,7 @@ import re
 import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,7 +71,13 @@ class Naming(NamedTuple):
 
     def targets(self, source: Source, maps: Sequence[MapName]) -> list[Target]:
         """The target of every map of an input, in order."""
-        return [self._target(source, name) for name in maps]
+        if self.kind not in ("folder", "beside"):
+            return [self._target(source, name) for name in maps]
+        stem, ext = self._stem_and_ext(source)
+        format_name = self.format or _format(ext)
+        folder = (os.path.dirname(source.path),) if self.kind == "beside" else (self.output, source.parent)
+        start, end = f"{_plainly(*folder)}{stem}_", f".{ext}"
+        return [Target(start + name.label + end, format_name) for name in maps]
 
     def _target(self, source: Source, name: MapName) -> Target:
         if self.kind == "stdout":
@@ -80,31 +87,24 @@ class Naming(NamedTuple):
             return Target(STDIO, self.format or ("npy" if format_of(suffix) == "npy" else other))
         if self.kind == "file":
             return Target(self.output, self.format or _format(self.output))
-        stem, ext = self._stem_and_ext(source)
-        if self.kind == "template":
-            path = self._filled(source, name, stem, ext)
-            if self.format and _format(path) != self.format:
-                raise OutputError(
-                    f"{path}: the template and -f {self.format} contradict each other; end it with .{{ext}}"
-                )
-            return Target(path, _format(path))
-        folder = Path(source.path).parent if self.kind == "beside" else Path(self.output) / source.parent
-        return Target(str(folder / f"{stem}_{name.label}.{ext}"), self.format or _format(ext))
+        path = self._filled(source, name, *self._stem_and_ext(source))
+        if self.format and _format(path) != self.format:
+            raise OutputError(f"{path}: the template and -f {self.format} contradict each other; end it with .{{ext}}")
+        return Target(path, _format(path))
 
     def _stem_and_ext(self, source: Source) -> tuple[str, str]:
         """The input's stem and the output's suffix without a dot."""
         if source.stdin:
             return "stdin", self.format or ("tif" if self.raw else "png")
-        path = Path(source.path)
-        suffix = path.suffix.removeprefix(".")
+        stem, suffix = _parts(source.path)
         if self.format:
             keeps = format_of(suffix) == self.format
-            return path.stem, suffix if keeps else self.format
+            return stem, suffix if keeps else self.format
         if self.raw and format_of(suffix) not in ("tif", "npy"):
-            return path.stem, "tif"
+            return stem, "tif"
         if format_of(suffix):
-            return path.stem, suffix
-        return (f"{path.stem}_{suffix}" if suffix else path.stem), "png"
+            return stem, suffix
+        return (f"{stem}_{suffix}" if suffix else stem), "png"
 
     def _filled(self, source: Source, name: MapName, stem: str, ext: str) -> str:
         path = Path(source.path)
@@ -187,6 +187,21 @@ def _check_suffix(output: str, format_name: str | None) -> None:
         raise UsageError(f"-o {output} and -f {format_name} contradict each other; give one of them")
 
 
+@cache
+def _plainly(*folder: str) -> str:
+    """What stands before the name of a file in a folder, without ``./`` and double slashes."""
+    return str(Path(*folder, "x"))[:-1]
+
+
+def _parts(path: str) -> tuple[str, str]:
+    """Stem and suffix, as pathlib has them and in a tenth of its time."""
+    name = os.path.split(path)[1]
+    if name in ("", ".", ".."):
+        name = Path(path).name
+    dot = name.rfind(".")
+    return (name[:dot], name[dot + 1 :]) if 0 < dot < len(name) - 1 else (name, "")
+
+
 def _format(name: str) -> str:
     found = format_of(name.rpartition(".")[2])
     if not found:
@@ -196,17 +211,21 @@ def _format(name: str) -> str:
 
 def check_collisions(pairs: Iterable[tuple[Source, Target]]) -> list[str]:
     """One message a pair of inputs (or maps) whose outputs would be one file, also by case where the disk folds it."""
-    seen: dict[str, tuple[Source, Target]] = {}
+    seen: dict[str, Source] = {}
+    folders: dict[str, tuple[str, bool]] = {}
     messages = []
     for source, target in pairs:
         if target.stdout:
             continue
-        key = os.path.abspath(target.path)
-        key = key.casefold() if _folds_case(Path(target.path)) else key
+        folder, name = os.path.split(target.path)
+        if folder not in folders:
+            folders[folder] = os.path.abspath(folder).rstrip("/"), _folds_case(Path(target.path))
+        place, folds = folders[folder]
+        key = f"{place}/{name.casefold() if folds else name}"
         if key not in seen:
-            seen[key] = source, target
+            seen[key] = source
             continue
-        other = seen[key][0]
+        other = seen[key]
         if other is source:
             messages.append(f"{target.path}: several maps of {source.path} would go here; put {{map}} in the template")
             continue
