@@ -102,14 +102,15 @@ class Progress:
         if not self._enabled or now - self._drawn < (DRAW_EVERY if self._bar else DRAW_AFTER):
             return
         self._drawn = now
-        if self._bar is None:
-            self._start()
         rate = f"{self._done / (now - self._begun):.0f} files/s  {self._pixels / 1e6 / (now - self._begun):.1f} MP/s"
         failed = f"{self._failed} failed" if self._failed else ""
+        if self._bar is None:
+            self._start(rate=rate, failed=failed)
+            return
         self._bar.update(self._bar.task_ids[0], completed=self._done, rate=rate, failed=failed)
         self._bar.refresh()
 
-    def _start(self) -> None:
+    def _start(self, **fields: str) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
@@ -131,7 +132,7 @@ class Progress:
             redirect_stdout=False,
             auto_refresh=False,
         )
-        self._bar.add_task("", total=self._total, rate="", failed="")
+        self._bar.add_task("", total=self._total, completed=self._done, **fields)
         self._bar.start()
 
 

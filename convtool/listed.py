@@ -17,6 +17,8 @@ def listed_inputs(name: str, limit: int) -> list[str]:
     shown = "standard input" if name == "-" else name
     try:
         data = read_stdin(limit, "a list") if name == "-" else _read(Path(name), limit)
+    except UsageError:
+        raise
     except InputError as error:
         raise UsageError(f"{shown}: {error}") from None
     except (OSError, ValueError) as error:
