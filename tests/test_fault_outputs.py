@@ -382,7 +382,7 @@ def encode(*given):
     given[-1].flush()
     os.kill(os.getpid(), {int(number)})
 
-convtool.framing.encode = encode
+convtool.framing.encode_strips = encode
 main(["apply", "in.png", "-k", "blur", "-o", "out.png", "--force"])
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
