@@ -310,7 +310,13 @@ def test_json_on_a_full_device(unbuffered: str) -> None:
 @pytest.mark.parametrize(
     "setup",
     [
-        *("ulimit -n 64", "ulimit -n 40", "trap '' CHLD", "export PYTHONWARNINGS=error PYTHONDEVMODE=1"),
+        *(
+            "ulimit -n 64",
+            "ulimit -n 40",
+            "ulimit -n 20",
+            "trap '' CHLD",
+            "export PYTHONWARNINGS=error PYTHONDEVMODE=1",
+        ),
         *("export OPENBLAS_NUM_THREADS=4 PYTHONWARNINGS=error", "trap '' HUP", "exec <&-", "ulimit -c 0"),
     ],
 )

@@ -82,6 +82,15 @@ def test_ctrl_c_at_random_times(clean: dict[str, bytes], whom: str, jobs: int) -
     assert len(ends) > 1
 
 
+def test_ctrl_c_while_it_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is done there is nothing to say."""
+    monkeypatch.chdir(tmp_path)
+    pictures("in", 1)
+    Path("click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = run("in", *SLOW, "-o", "out", env=os.environ | {"PYTHONPATH": f".:{os.environ.get('PYTHONPATH', '')}"})
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("whom", ["group", "parent"])
 def test_other_signals(clean: dict[str, bytes], number: int, code: int, whom: str) -> None:

@@ -60,7 +60,7 @@ def test_the_wheel_holds_the_package_and_the_kernels_and_nothing_else(wheel: Pat
         about = {name.split("/")[1]: name for name in archive.namelist() if ".dist-info/" in name}
         points = archive.read(about["entry_points.txt"]).decode()
         metadata = archive.read(about["METADATA"]).decode()
-    assert "convtool = convtool.cli:main" in points
+    assert "convtool = convtool.__main__:main" in points
     needed = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.MULTILINE)
     assert {name.lower() for name in needed} == RUNTIME
     assert "License-Expression: MIT" in metadata

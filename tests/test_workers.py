@@ -126,6 +126,16 @@ def test_a_worker_that_gets_another_signal(clean: dict[str, bytes], number: sign
     assert temporaries() == []
 
 
+def test_a_worker_killed_where_the_end_of_children_is_ignored(clean: dict[str, bytes]) -> None:
+    """As it is inherited from some starters of services."""
+    ignored = "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+    killed = FAULT.replace('raise RuntimeError("a fault\\nof ours")', "import os; os.kill(os.getpid(), 9)")
+    done = altered(ignored + textwrap.dedent(killed), "in", *SLOW, "-o", "out", "-j", 2)
+    assert done.returncode == 1
+    assert GIVEN_UP.fullmatch(done.stderr.splitlines()[0])
+    assert len(finished("out")) == COUNT - 1
+
+
 def test_a_worker_that_is_told_to_reload_or_interrupt_goes_on(clean: dict[str, bytes]) -> None:
     with started("in", *SLOW, "-o", "out", "-j", 2) as process:
         under_way(process, "out", 4)

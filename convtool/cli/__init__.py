@@ -94,7 +94,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except Exception as error:  # a fault of ours: one line, as for any other failure, unless --debug asks for more
         if "--debug" in arguments:
             raise
-        code = _told(error)
+        # Python 3.11 makes another error of a Ctrl-C that falls into the loading of a class.
+        code = 130 if isinstance(error.__cause__, KeyboardInterrupt) else _told(error)
     except Terminated as stopped:
         code = stopped.exit_code
     except KeyboardInterrupt:
@@ -142,7 +143,7 @@ def _catch_signals() -> None:
         signal.signal(signal.SIGTERM, _stop)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, _stop)  # nohup ignores it, and so do we then
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _stop)
 
 
