@@ -41,13 +41,14 @@ from convtool.engine import conv2d
 from convtool.engine.bank import bank_of
 from convtool.engine.parallel import fill
 from convtool.engine.plan import Plan, make_plan
-from convtool.filtering import filter_map, plan_map
+from convtool.filtering import filter_map
 from convtool.geometry import resolve
 from convtool.kernel import Kernel, KernelSet, make_kernel
 from convtool.library import Library
 from convtool.maps import Settings, list_maps
 from convtool.options import Range
 from convtool.picture import picture_from_array
+from convtool.planning import plan_map
 
 Array = NDArray[Any]
 Run = Callable[[], object]

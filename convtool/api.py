@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 
 from convtool import options
 from convtool.errors import UsageError
-from convtool.filtering import filter_map, plan_map
+from convtool.filtering import filter_stack
 from convtool.geometry import Padding, Pair, pair, standard_padding
 from convtool.kernel import Kernel, KernelSet
+from convtool.layers import Layer, make_stack
 from convtool.library import Library
 from convtool.light import SRGB, light_of
-from convtool.maps import Settings, list_maps
-from convtool.options import Range
+from convtool.maps import Settings
+from convtool.options import Range, Scaling
 from convtool.picture import Picture, picture_from_array
+from convtool.planning import plan_stack
+from convtool.stackfile import load_stack
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,7 +31,7 @@ RAW = Range("raw")
 
 def apply(
     image: NDArray[Any] | Image,
-    kernels: str | Kernel | KernelSet | Sequence[str | Kernel | KernelSet],
+    kernels: str | Kernel | KernelSet | Sequence[str | Kernel | KernelSet] | None = None,
     *,
     stride: int | Pair | str = 1,
     pad: object = "same",
@@ -42,6 +45,16 @@ def apply(
     dtype: str | type[Any] | np.dtype[Any] | None = None,
     alpha: str = "weighted",
     linear: bool = False,
+    groups: int = 1,
+    maps: str | Sequence[int] | None = None,
+    activation: str | None = None,
+    pool: str | None = None,
+    then: Sequence[str | Kernel | KernelSet | Mapping[str, Any]] = (),
+    stack: str | None = None,
+    scale: float | str | None = None,
+    mean: float | str | Sequence[float] | None = None,
+    std: float | str | Sequence[float] | None = None,
+    order: str | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Filter an image with one or more kernels, as the command does.
 
@@ -56,6 +69,11 @@ def apply(
         for same padding and zeros otherwise.
     channels, flip, bias, merge, alpha, linear: as on the command line; in linear light
         maps need a range (clip or abs) or an integer dtype.
+    groups, maps, activation, pool: as on the command line; ``maps`` may be a list of places.
+    then: the layers behind the first, each a kernel or a dict ``{"kernels": ..., "stride": 2, ...}`` with the options
+        of a layer.
+    stack: layers from a YAML file, or by name, instead of ``kernels``.
+    scale, mean, std, order: what is done to the samples first, ``(x*scale - mean)/std``, one number a channel.
     range, dtype: without them maps are raw float32, signed, in the units of the image; with either they are toned
         as a file would be (the other defaults to the kernel's range and the image's type; raw and float32 imply
         each other).
@@ -69,27 +87,101 @@ def apply(
         policy = RAW
     if policy is not None and policy.how == "raw":
         chosen = chosen or "float32"
-    settings = Settings(
-        stride=_pair(stride, "stride"),
-        padding=_padding(pad),
-        border=None if border is None else options.parse_border(_text(border, "border")),
-        dilation=_pair(dilation, "dilation"),
-        channels=None if channels is None else _choice(channels, "channels", options.CHANNELS),
-        flip=flip,
-        bias=None if bias is None else _number(bias, "bias"),
-        merge=None if merge is None else _choice(merge, "merge", options.MERGES),
-        range=policy,
-        dtype=chosen,
-        alpha=_choice(alpha, "alpha", options.ALPHAS),
-        linear=linear,
-    )
-    maps = list_maps(_sets(kernels), settings)
+    run = Settings(range=policy, dtype=chosen, alpha=_choice(alpha, "alpha", options.ALPHAS), linear=linear)
+    first = {
+        "stride": stride,
+        "pad": pad,
+        "border": border,
+        "dilation": dilation,
+        "channels": channels,
+        "flip": flip,
+        "bias": bias,
+        "merge": merge,
+        "groups": groups,
+        "maps": maps,
+        "activation": activation,
+        "pool": pool,
+    }
+    asked = _scaling(scale, mean, std, order)
+    layers = [_layer(each) for each in then]
+    if stack is None:
+        made = make_stack([_layer({"kernels": kernels, **first}), *layers])
+    elif kernels is not None or _layer_settings(first) != Settings():
+        raise UsageError("stack has its own kernels, and options for each layer; leave out those of the first layer")
+    else:
+        named = load_stack(stack, Library())
+        made = make_stack([*named.layers, *layers], named.name)
+        asked = {**named.settings.scaling._asdict(), **asked}
+    words = {name: getattr(run, name) for name in ("range", "dtype", "alpha", "linear")}
+    made = make_stack(made.with_run(**words, scaling=Scaling(**asked)).layers, made.name)
     picture = _picture(image)
     light = light_of(picture.metadata.get("icc_profile"), []) if linear else SRGB
+    plan = plan_stack(made, picture.layout, light)
     found = {}
-    for spec in maps:
-        samples = filter_map(plan_map(spec, picture.layout, settings, light), picture).samples
-        found[spec.label] = samples[..., 0] if samples.shape[2] == 1 else samples
+    for each in filter_stack(plan, picture):
+        found[each.plan.spec.label] = each.samples[..., 0] if each.samples.shape[2] == 1 else each.samples
+    return found
+
+
+def _layer(given: object) -> Layer:
+    """A layer from its kernels, or from a dict with options beside them."""
+    words: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {"kernels": given}
+    kernels = words.pop("kernels", None)
+    if kernels is None:
+        raise UsageError("no kernel is given")
+    unknown = next((word for word in words if word not in LAYER_WORDS), None)
+    if unknown is not None:
+        raise UsageError(f"{unknown!r} is not an option of a layer{options.did_you_mean(str(unknown), LAYER_WORDS)}")
+    return Layer(tuple(_sets(kernels)), _layer_settings(words))
+
+
+def _layer_settings(given: Mapping[str, Any]) -> Settings:
+    """The settings of a layer from its options, those that are missing or None by default."""
+    read: dict[str, Callable[[Any], Any]] = {
+        "stride": lambda value: _pair(value, "stride"),
+        "pad": _padding,
+        "border": lambda value: options.parse_border(_text(value, "border")),
+        "dilation": lambda value: _pair(value, "dilation"),
+        "channels": lambda value: _choice(value, "channels", options.CHANNELS),
+        "flip": bool,
+        "bias": lambda value: _number(value, "bias"),
+        "merge": lambda value: _choice(value, "merge", options.MERGES),
+        "groups": lambda value: pair((value, value), "groups", 1)[0],
+        "maps": lambda value: options.parse_maps(value if isinstance(value, str) else ",".join(map(str, value))),
+        "activation": lambda value: options.parse_activation(_text(value, "activation")),
+        "pool": lambda value: options.parse_pool(_text(value, "pool")),
+    }
+    found = {LAYER_WORDS[word]: read[word](value) for word, value in given.items() if value is not None}
+    return Settings(**found)
+
+
+LAYER_WORDS = {
+    word: "padding" if word == "pad" else word
+    for word in (
+        *("stride", "pad", "border", "dilation", "channels", "flip", "bias", "merge"),
+        *("groups", "maps", "activation", "pool"),
+    )
+}
+"""Options of a layer and the settings that they become."""
+
+
+def _scaling(
+    scale: float | str | None,
+    mean: float | str | Sequence[float] | None,
+    std: float | str | Sequence[float] | None,
+    order: str | None,
+) -> dict[str, Any]:
+    """Those of the four that are given."""
+    found: dict[str, Any] = {}
+    if scale is not None:
+        found["scale"] = options.parse_scale(scale if isinstance(scale, str) else repr(float(_number(scale, "scale"))))
+    for name, value in (("mean", mean), ("std", std)):
+        if value is not None:
+            numbers = value if isinstance(value, (str, Sequence)) else [value]
+            text = numbers if isinstance(numbers, str) else ",".join(repr(float(_number(n, name))) for n in numbers)
+            found[name] = options.parse_numbers(text, name)
+    if order is not None:
+        found["order"] = _choice(order, "order", options.ORDERS)
     return found
 
 

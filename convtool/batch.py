@@ -12,9 +12,9 @@ from convtool.encode import Encoding
 from convtool.errors import InputError, OutputError, UsageError
 from convtool.extent import Extent
 from convtool.formats import FORMATS, refusal
-from convtool.kernel import KernelSet
+from convtool.layers import Stack, stack_maps
 from convtool.limits import Limits
-from convtool.maps import MapSpec, Settings, list_maps
+from convtool.maps import MapSpec
 from convtool.naming import MapName, Naming, Source, Target, check_collisions
 from convtool.options import Range
 from convtool.picture import Layout
@@ -55,7 +55,7 @@ class Job(NamedTuple):
 
     source: Source
     works: tuple[Work, ...]
-    settings: Settings
+    stack: Stack
 
     @property
     def last(self) -> Work:
@@ -99,13 +99,13 @@ class Failed(NamedTuple):
 Result = Written | Skipped | Failed
 
 
-def plan_run(sources: Sequence[Source], sets: Sequence[KernelSet], settings: Settings, options: Options) -> list[Job]:
+def plan_run(sources: Sequence[Source], stack: Stack, options: Options) -> list[Job]:
     """Name and check every output of a run; raises before any pixel is read.
 
     UsageError and KernelError for options that do not fit together, OutputError for outputs that collide, exist or
     are inputs.
     """
-    jobs = list(_jobs(sources, sets, settings, options.naming))
+    jobs = list(_jobs(sources, stack, options.naming))
     works = [work for job in jobs for work in job.works]
     _check_counts(sources, jobs, options.naming)
     problems = check_collisions((work.source, work.target) for work in works)
@@ -127,29 +127,29 @@ def plan_run(sources: Sequence[Source], sets: Sequence[KernelSet], settings: Set
     return jobs
 
 
-def _jobs(sources: Sequence[Source], sets: Sequence[KernelSet], settings: Settings, naming: Naming) -> Iterator[Job]:
-    variants: dict[Settings, list[MapSpec]] = {}
-    plain = list_maps(sets, settings)
-    names = [MapName(spec.label, spec.kernel, index) for index, spec in enumerate(plain)]
+def _jobs(sources: Sequence[Source], stack: Stack, naming: Naming) -> Iterator[Job]:
+    variants: dict[str, Stack] = {}
+    names = [MapName(spec.label, spec.kernel, index) for index, spec in enumerate(stack_maps(stack)[-1])]
     for source in sources:
         targets = naming.targets(source, names)
-        own = implied(settings, targets[0].format)
-        if own not in variants:
-            variants[own] = list_maps(sets, own)
-        if own.dtype is not None and own.dtype not in FORMATS[targets[0].format].dtypes:
-            layout = Layout(1, 1, 1, False, own.dtype)
-            raise UsageError(refusal(targets[0].format, layout) or "")
-        pairs = zip(variants[own], targets, strict=True)
+        format_name = targets[0].format
+        own = variants.setdefault(format_name, implied(stack, format_name))
+        dtype = own.settings.dtype
+        if dtype is not None and dtype not in FORMATS[format_name].dtypes:
+            layout = Layout(1, 1, 1, False, dtype)
+            raise UsageError(refusal(format_name, layout) or "")
+        pairs = zip(stack_maps(own)[-1], targets, strict=True)
         works = tuple(Work(source, spec, index, target) for index, (spec, target) in enumerate(pairs))
         yield Job(source, works, own)
 
 
-def implied(settings: Settings, format_name: str) -> Settings:
+def implied(stack: Stack, format_name: str) -> Stack:
     """``-f npy``, ``--range raw`` and ``--dtype float32`` each imply the others unless said."""
+    settings = stack.settings
     raw_range = settings.range is not None and settings.range.how == "raw"
     if format_name != "npy" and not raw_range and settings.dtype != "float32":
-        return settings
-    return settings._replace(range=settings.range or Range("raw"), dtype=settings.dtype or "float32")
+        return stack
+    return stack.with_run(range=settings.range or Range("raw"), dtype=settings.dtype or "float32")
 
 
 def _check_counts(sources: Sequence[Source], jobs: Sequence[Job], naming: Naming) -> None:

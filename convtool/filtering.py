@@ -1,98 +1,28 @@
-"""Kernels times a picture: feature maps, strip by strip.
+"""Kernels times a picture: feature maps, layer by layer, strip by strip.
 
 Strips of output rows are filtered, merged and toned straight into the samples of the map. Where a range policy
-looks at the whole map (stretch, symmetric), the sums are computed twice rather than kept.
+looks at the whole map (stretch, symmetric), the sums are computed twice rather than kept. Maps that are planned
+together (the filters of a bank) are computed in one pass over the strips, each toned into its own samples. Only what
+another layer will see is kept in float.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import cached_property, lru_cache
-from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.border import Border
-from convtool.channels import Selection, anchor_rows, select
-from convtool.engine.bank import bank_of
 from convtool.engine.parallel import over_strips
-from convtool.engine.plan import Plan, make_plan
-from convtool.errors import GeometryError
-from convtool.extent import NOTHING, Extent, Meter
-from convtool.geometry import Geometry, resolve
-from convtool.kernel import Kernel
-from convtool.light import SRGB, Light
-from convtool.maps import MapSpec, Settings
-from convtool.merging import merge
-from convtool.picture import Layout, Picture
-from convtool.tone import FULL, Toner, tone_alpha
-
-if TYPE_CHECKING:
-    from convtool.opacity import WeightedSum
+from convtool.extent import Extent
+from convtool.incoming import Incoming, room_for
+from convtool.maprun import MapRun
+from convtool.picture import Picture
+from convtool.planning import LayerPlan, MapPlan, StackPlan
 
 Array = NDArray[Any]
-
-
-class Member(NamedTuple):
-    """One kernel planned for pictures of one layout."""
-
-    kernel: Kernel
-    selection: Selection
-    geometry: Geometry
-    border: Border
-    plan: Plan
-
-    def weighted(self, layout: Layout) -> WeightedSum:
-        """The same sum with colours weighted by alpha."""
-        whole = layout.dtype != "float32"
-        full = float(FULL[layout.dtype])
-        peak = full if whole else float(np.finfo(np.float32).max)
-        from convtool.opacity import WeightedSum  # only pictures with transparency need it
-
-        return WeightedSum(
-            self.kernel,
-            self.plan.bank,
-            self.geometry,
-            self.border,
-            peak=peak,
-            whole=whole and not self.selection.luma and self.selection.light is None,
-            full=full,
-        )
-
-
-class MapPlan(NamedTuple):
-    """One feature map planned for pictures of one layout."""
-
-    spec: MapSpec
-    source: Layout
-    layout: Layout
-    members: tuple[Member, ...]
-
-    @property
-    def lit(self) -> int:
-        """Channels of the map that are linear light."""
-        selection = self.members[0].selection
-        return self.layout.colours if selection.lit else 0
-
-    @property
-    def methods(self) -> str:
-        """How the members are computed, as ``--dry-run`` shows it."""
-        return ", ".join(dict.fromkeys(str(member.plan) for member in self.members))
-
-    @property
-    def reasons(self) -> str:
-        """Why they are computed so, as ``-v`` shows it."""
-        return "; ".join(dict.fromkeys(member.plan.reason for member in self.members))
-
-    def strips(self) -> Iterator[tuple[int, int]]:
-        """Strips of output rows that every member can do in one go."""
-        step = min(member.plan.strip_rows for member in self.members)
-        for first in range(0, self.layout.height, step):
-            yield first, min(first + step, self.layout.height)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,194 +36,126 @@ class FeatureMap:
     """Colour samples that clipping changed."""
 
 
-@lru_cache(maxsize=256)
-def plan_map(spec: MapSpec, layout: Layout, settings: Settings, light: Light = SRGB) -> MapPlan:
-    """Plan a map for pictures of ``layout``, once for all of them; raises GeometryError where the kernel does not fit.
-
-    ``light`` is their tone curve, which ``--linear`` needs. A plan holds no pixels and may be used by several threads.
-    """
-    members = tuple(_plan_member(kernel, layout, settings, light) for kernel in spec.members)
-    shapes = {member.geometry.out for member in members}
-    if len(shapes) > 1:
-        sizes = " and ".join(f"{rows}x{columns}" for rows, columns in sorted(shapes))
-        raise GeometryError(f"{spec.label}: maps of {sizes} cannot be merged; --pad same makes them equal")
-    counts = {member.selection.maps for member in members}
-    kinds = {member.selection.alpha for member in members}
-    if len(counts) > 1 or len(kinds) > 1:
-        raise GeometryError(f"{spec.label}: maps with different channels cannot be merged; try --channels sum")
-    alpha, channels = kinds.pop() != "none", counts.pop()
-    if alpha and members[0].selection.alpha == "channel":
-        channels -= 1
-    height, width = shapes.pop()
-    dtype = settings.dtype or layout.dtype
-    return MapPlan(spec, layout, Layout(height, width, channels, alpha, dtype), members)
-
-
-def _plan_member(kernel: Kernel, layout: Layout, settings: Settings, light: Light) -> Member:
-    selection = select(layout, kernel, settings.channels, settings.alpha)
-    if settings.linear:
-        selection = selection.in_light(light, layout.colours)
-    border = Border(*settings.edge)
-    try:
-        geometry = resolve(
-            (layout.height, layout.width),
-            kernel.size,
-            stride=settings.stride,
-            padding=settings.padding,
-            dilation=settings.dilation,
-        )
-    except GeometryError as error:
-        raise GeometryError(f"{kernel.label} on {layout.height}x{layout.width}: {error}") from None
-    bank = bank_of(kernel, selection.channels, summed=selection.summed)
-    peak, whole = selection.bounds(np.empty((0, 0, 0), dtype=layout.dtype))
-    channels = selection.maps if selection.luma else selection.channels
-    plan = make_plan(bank, geometry, border, channels, peak=peak, whole=whole)
-    return Member(kernel, selection, geometry, border, plan)
-
-
 def filter_map(plan: MapPlan, picture: Picture, *, extent: bool = False, threads: int = 1) -> FeatureMap:
-    """Compute one map of a picture.
+    """Compute one map of a picture, of a single layer.
 
     ``extent`` asks for the smallest and largest value even if no policy needs them; ``threads`` share its strips
     and change no byte.
     """
-    run = Run(plan, picture, extent, threads)
+    run = MapRun(plan, Incoming([picture]), extent=extent)
+    return _computed([run], [_room(plan)], threads)[0]
+
+
+def filter_stack(
+    plan: StackPlan, picture: Picture, wanted: Sequence[int] | None = None, *, extent: bool = False, threads: int = 1
+) -> Iterator[FeatureMap]:
+    """Compute the last layer's maps of a picture one after the other, all or those at the ``wanted`` places.
+
+    Maps come in the order of ``wanted``; those that are planned together are computed together, the others when they
+    are asked for. A map is the same bytes whatever else is wanted.
+    """
+    coming = before_last(plan, picture, threads)
+    left = list(range(len(plan.maps)) if wanted is None else wanted)
+    done: dict[int, FeatureMap] = {}
+    while left:
+        place = left.pop(0)
+        if place not in done:
+            places = together(plan, place, left)
+            done |= zip(places, filter_maps(plan, coming, places, extent=extent, threads=threads), strict=True)
+        yield done.pop(place)
+
+
+def together(plan: StackPlan, place: int, wanted: Sequence[int]) -> list[int]:
+    """The map at a place of the last layer, and those of the wanted ones that are computed with it."""
+    group = plan.layers[-1].group_of(place)
+    return [place] if group is None else [at for at in group.places if at == place or at in wanted]
+
+
+def filter_maps(
+    plan: StackPlan, coming: Incoming, places: Sequence[int], *, extent: bool = False, threads: int = 1
+) -> list[FeatureMap]:
+    """Maps of the last layer that are computed together, from what comes into it."""
+    runs = [MapRun(plan.maps[at], coming, extent=extent) for at in places]
+    return _computed(runs, [_room(plan.maps[at]) for at in places], threads)
+
+
+def before_last(plan: StackPlan, picture: Picture, threads: int = 1) -> Incoming:
+    """What comes into the last layer: the picture, or all maps of the layer before it, which are computed now."""
+    coming = Incoming([picture])
+    for layer in plan.layers[:-1]:
+        coming = _layer(layer, coming, threads)
+    return coming
+
+
+def measured(run: MapRun, threads: int = 1) -> MapRun:
+    """A map that is ready to be written, its values measured before if its range is fitted to them."""
+    if run.fitted:
+        _each_strip(run.plan.strips(), run.measure, threads)
+    run.begin()
+    return run
+
+
+def _layer(layer: LayerPlan, coming: Incoming, threads: int) -> Incoming:
+    """All maps of a layer that another one will see."""
+    rooms, block = room_for([plan.layout for plan in layer.maps])
+    done: set[int] = set()
+    for place in range(len(layer.maps)):
+        if place not in done:
+            group = layer.group_of(place)
+            places = [place] if group is None else list(group.places)
+            _computed([MapRun(layer.maps[at], coming) for at in places], [rooms[at] for at in places], threads)
+            done.update(places)
+    pictures = [Picture(room, plan.layout.alpha) for room, plan in zip(rooms, layer.maps, strict=True)]
+    return Incoming(pictures, block)
+
+
+def _room(plan: MapPlan) -> Array:
     layout = plan.layout
-    samples = np.empty((layout.height, layout.width, layout.channels), dtype=layout.dtype)
-    over_strips(plan.strips(), lambda first, last: run.write(first, last, samples[first:last]), threads)
-    return FeatureMap(plan, samples, run.extent, run.clipped)
+    return np.empty((layout.height, layout.width, layout.channels), dtype=layout.dtype)
 
 
-class Run:
-    """One plan on one picture; threads may share it."""
-
-    def __init__(self, plan: MapPlan, picture: Picture, measure: bool, threads: int) -> None:
-        self.plan = plan
-        self.picture = picture
-        kind = plan.members[0].selection.alpha
-        if kind == "weighted" and bool((picture.opacity == float(FULL[plan.source.dtype])).all()):
-            kind = "anchor"  # an opaque alpha: the plain sums say the same
-        self.kind = kind
-        self.weighted = [m.weighted(plan.source) for m in plan.members] if kind == "weighted" else []
-        self._rows = picture.samples if plan.source.alpha else picture.rows
-        policy, light = plan.spec.range, plan.members[0].selection.light
-        found = self._measured(threads) if policy.how in ("stretch", "symmetric") else None
-        self._toner = Toner(policy, plan.source.dtype, plan.layout.dtype, found, light=light, lit=plan.lit)
-        self._found = found
-        self._meter = Meter() if measure and found is None else None
-        self._bound = self._largest()
-
-    @property
-    def extent(self) -> Extent:
-        """Smallest and largest value of the map's visible colours, once all strips are done; NOTHING if not asked."""
-        return self._found or (self._in_units(self._meter.extent) if self._meter is not None else NOTHING)
-
-    @property
-    def clipped(self) -> int:
-        """Colour samples that clipping changed so far."""
-        return self._toner.clipped
-
-    def _measured(self, threads: int) -> Extent:
-        meter = Meter()
-
-        def strip(first: int, last: int) -> None:
-            if self._plain:
-                meter.add(self._colour(self._sums(first, last)), None)
-            else:
-                y, alpha = self.values(first, last)
-                meter.add(self._colour(y), alpha if self.weighted else None)
-
-        over_strips(self.plan.strips(), _quietly(strip), threads)
-        return self._in_units(meter.extent)
-
-    def write(self, first: int, last: int, samples: Array) -> None:
-        """Output rows first..last into ``samples`` (rows, W', C)."""
-        _quietly(self._write)(first, last, samples)
-
-    def _write(self, first: int, last: int, samples: Array) -> None:
-        colours = self.plan.layout.colours + (self.kind == "channel")
-        out = samples[..., :colours]
-        if self._plain:
-            self._write_sums(out, first, last)
-        else:
-            y, alpha = self.values(first, last)
-            if self._meter is not None:
-                self._meter.add(self._colour(y), alpha if self.weighted else None)
-            self._toner.values(y, out, self._bound)
-            if alpha is not None and self.weighted:
-                tone_alpha(alpha, self.plan.source.dtype, self.plan.layout.dtype, samples[..., -1:])
-        if self.kind == "anchor":
-            planes = [anchor_rows(self.picture.opacity, m.geometry, first, last) for m in self.plan.members]
-            opacity = np.minimum.reduce(planes)
-            tone_alpha(opacity, self.plan.source.dtype, self.plan.layout.dtype, samples[..., -1:])
-
-    def _largest(self) -> float:
-        """Largest magnitude that merged values can have, if it is known beforehand."""
-        if self.weighted or self.plan.source.dtype == "float32":
-            return inf
-        bounds = [m.plan.bound * float(abs(m.plan.bank.scales[0])) + abs(m.kernel.bias) for m in self.plan.members]
-        return sum(bounds)  # more than any merging makes of them
-
-    @cached_property
-    def _reach(self) -> tuple[float, float] | None:
-        """Smallest and largest sum of the one member, from the samples that its picture can have."""
-        member, dtype = self.plan.members[0], self.plan.source.dtype
-        if dtype == "float32":
-            return None
-        outside = member.border.value
-        return member.plan.bank.reach(min(0.0, outside), max(float(FULL[dtype]), outside))
-
-    @cached_property
-    def _bias(self) -> Fraction:
-        """The one member's bias as it was written: 0.1 is a tenth."""
-        return Fraction(repr(self.plan.members[0].kernel.bias))
-
-    @property
-    def _plain(self) -> bool:
-        return len(self.plan.members) == 1 and not self.weighted
-
-    def _in_units(self, extent: Extent) -> Extent:
-        """An extent in sample units: what was measured on plain sums, scaled without rounding."""
-        if not self._plain or extent is NOTHING:
-            return extent
-        scale, bias = self.plan.members[0].plan.bank.scales[0], self._bias
-        low, high = sorted(end * scale + bias for end in extent.ends)
-        return Extent(float(low), float(high), (low, high))
-
-    def _sums(self, first: int, last: int) -> Array:
-        member = self.plan.members[0]
-        return member.plan.sums(member.selection.rows(self._rows), first, last)
-
-    def _write_sums(self, out: Array, first: int, last: int) -> None:
-        """The short way: sums go to samples without becoming float values in between."""
-        member, sums = self.plan.members[0], self._sums(first, last)
-        if self._meter is not None:
-            self._meter.add(self._colour(sums), None)
-        scale = member.plan.bank.scales[0]
-        self._toner.sums(
-            sums, scale, self._bias, exact=member.plan.exact, bound=member.plan.bound, out=out, reach=self._reach
-        )
-
-    def values(self, first: int, last: int) -> tuple[NDArray[np.float32], Array | None]:
-        """Values of output rows in sample units, merged, and their alpha if colours are weighted by it."""
-        maps: list[NDArray[np.float32]] = []
-        opacity: Array | None = None
-        for at, member in enumerate(self.plan.members):
-            rows = member.selection.rows(self._rows)
-            if self.weighted:
-                y, alpha = self.weighted[at].values(rows, self.picture.opacity, first, last)
-                # A merged pixel is as visible as its least visible member, so nothing hidden shows up in it.
-                opacity = alpha if opacity is None else np.minimum(opacity, alpha)
-            else:
-                y = member.plan.values(rows, first, last) + np.float32(member.kernel.bias)
-            maps.append(y)
-        return merge(maps, self.plan.spec.merge), opacity
-
-    def _colour(self, y: Array) -> Array:
-        return y[..., : self.plan.layout.colours]
+def _computed(runs: list[MapRun], rooms: list[Array], threads: int) -> list[FeatureMap]:
+    """Fill the samples of some maps; those of a group in one pass over its strips."""
+    if runs[0].plan.joint is None or any(run.weighted for run in runs):
+        for run, room in zip(runs, rooms, strict=True):
+            _alone(run, room, threads)
+    else:
+        _as_group(runs, rooms, threads)
+    return [FeatureMap(run.plan, room, run.extent, run.clipped) for run, room in zip(runs, rooms, strict=True)]
 
 
-def _quietly(work: Callable[..., None]) -> Callable[..., None]:
+def _alone(run: MapRun, room: Array, threads: int) -> None:
+    measured(run, threads)
+    _each_strip(run.plan.strips(), lambda first, last: run.write(first, last, room[first:last]), threads)
+
+
+def _as_group(runs: list[MapRun], rooms: list[Array], threads: int) -> None:
+    lead = runs[0]
+
+    def measure(first: int, last: int) -> None:
+        planes = lead.planes(first, last)
+        for run in runs:
+            if run.fitted:
+                run.measure(first, last, planes)
+
+    def write(first: int, last: int) -> None:
+        planes = lead.planes(first, last)
+        for run, room in zip(runs, rooms, strict=True):
+            run.write(first, last, room[first:last], planes)
+
+    if any(run.fitted for run in runs):
+        _each_strip(lead.plan.strips(), measure, threads)
+    for run in runs:
+        run.begin()
+    _each_strip(lead.plan.strips(), write, threads)
+
+
+def _each_strip(strips: Iterator[tuple[int, int]], work: Callable[[int, int], None], threads: int) -> None:
+    """Do the work for every strip, quietly."""
+    over_strips(strips, quietly(work), threads)
+
+
+def quietly(work: Callable[..., None]) -> Callable[..., None]:
     """The work, told of floating point in the thread that does it.
 
     Float pictures may hold anything, infinities and NaN too: what they make of a sum is no failure.

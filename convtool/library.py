@@ -41,10 +41,17 @@ class Library:
         self._files: dict[Path, dict[str, Definition]] = {}
         self._made: dict[tuple[object, ...], KernelSet] = {}
 
-    def load_all(self, specs: Sequence[str]) -> list[KernelSet]:
-        """The sets of several specs, in order; several inline ones are numbered."""
+    def load_all(self, specs: Sequence[str], home: Path | None = None) -> list[KernelSet]:
+        """The sets of several specs, in order; several inline ones are numbered.
+
+        ``home`` is the file they stand in, in which names are looked up first.
+        """
         parsed = [parse_spec(text) for text in specs]
-        return numbered(parsed, [self._resolve(spec, home=None, trail=()) for spec in parsed])
+        return numbered(parsed, [self._resolve(spec, home=home, trail=()) for spec in parsed])
+
+    def adopt(self, path: Path, definitions: dict[str, Definition]) -> None:
+        """Take in the definitions that a file holds beside other things; its own specs find them by name."""
+        self._files[path] = definitions
 
     def load(self, text: str) -> KernelSet:
         """The kernel set of one spec."""

@@ -13,7 +13,7 @@ import numpy as np
 from convtool.definitions import Definition
 from convtool.errors import KernelError
 from convtool.kernel import Kernel, KernelSet, common_denominator, exact_kernel, make_kernel
-from convtool.spec import Spec
+from convtool.spec import ARRAY_SUFFIXES, Spec, parse_spec
 
 
 def numbered(specs: Sequence[Spec], sets: Sequence[KernelSet]) -> list[KernelSet]:
@@ -100,6 +100,23 @@ def bank(path: Path, name: str) -> KernelSet:
         make_kernel(label, part, summary=f"From {path.name}") for label, part in zip(labels, weights, strict=True)
     ]
     return KernelSet(label, tuple(kernels), f"Weights from {path.name}")
+
+
+def with_biases(sets: Sequence[KernelSet], text: str) -> list[KernelSet]:
+    """Sets whose kernels take their biases, in order, from an array ``FILE`` or ``FILE#NAME``; raises KernelError."""
+    from convtool.arrays import read_biases
+
+    spec = parse_spec(text)
+    if not spec.file.lower().endswith(ARRAY_SUFFIXES) or spec.angle is not None:
+        raise KernelError(f"biases {quoted(spec)}: are read from {', '.join(ARRAY_SUFFIXES)}, as in weights.npz#bias")
+    biases = read_biases(Path(spec.file), spec.name)
+    count = sum(len(found.kernels) for found in sets)
+    if len(biases) != count:
+        raise KernelError(f"biases {quoted(spec)}: {len(biases)} of them, and the layer has {count} kernels")
+    numbers = iter(biases.tolist())
+    return [
+        replace(found, kernels=tuple(replace(kernel, bias=next(numbers)) for kernel in found.kernels)) for found in sets
+    ]
 
 
 def turned(found: KernelSet, spec: Spec, generator: str) -> KernelSet:

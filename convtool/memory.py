@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from convtool.filtering import MapPlan
 from convtool.picture import Layout
+from convtool.planning import MapPlan, StackPlan
 
 IMPORTS = 36_000_000
 """Python, NumPy and Pillow before any picture (measured)."""
 
 
-def peak_bytes(plan: MapPlan, target_format: str) -> int:
-    """Bytes at the highest point of decoding, filtering or encoding one map; an estimate, not a bound."""
+def peak_bytes(stack: StackPlan, plan: MapPlan, target_format: str) -> int:
+    """Bytes at the highest point of decoding, filtering or encoding one map of a stack; an estimate, not a bound."""
     source = _samples(plan.source)
     stored = _stored(plan.source)
     strip = max(
@@ -29,7 +29,12 @@ def peak_bytes(plan: MapPlan, target_format: str) -> int:
         decoding = stored + 2 * source  # the picture, its bytes, and their copy as an array
         filtering = source + 4 * strip
     held = 0 if target_format in ("png", "npy") else _stored(plan.layout)  # those are written strip by strip
-    return IMPORTS + max(decoding, filtering + held)
+    between = max((sum(_samples(each.layout) for each in layer.maps) for layer in stack.layers[:-1]), default=0)
+    group = stack.layers[-1].group_of(stack.maps.index(plan))
+    if group is not None:  # its maps are there at once, and so are the sums of a strip of each
+        held += sum(_samples(stack.maps[at].layout) for at in group.places)
+        held += 4 * group.plan.strip_rows * plan.layout.width * len(group.places)
+    return IMPORTS + max(decoding, filtering + between + held)
 
 
 def _samples(layout: Layout) -> int:

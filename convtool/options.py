@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from fractions import Fraction
 from math import isfinite
@@ -16,10 +17,16 @@ MERGES = ("magnitude", "max", "mean", "sum")
 CHANNELS = ("each", "sum", "luma", "r", "g", "b", "a")
 ALPHAS = ("weighted", "keep", "filter", "drop")
 DTYPES = ("uint8", "uint16", "float32")
+ACTIVATIONS = ("none", "relu", "leaky", "abs", "sigmoid", "tanh")
+POOLS = ("max", "avg")
+ORDERS = ("rgb", "bgr")
 FORMAT_NAMES = ("png", "jpg", "tif", "webp", "bmp", "ppm", "pgm", "npy")
 
 MAX_COUNT = 1_000_000
 """Largest stride, padding or dilation, in samples."""
+
+MAX_PLACES = 4096
+"""Most places that ``--maps`` names: no set has more maps."""
 
 MAX_PIXELS = 89_478_485
 """Default limit of an input's pixels: a quarter of a gigabyte of RGB, the level at which Pillow warns."""
@@ -35,6 +42,45 @@ class Range(NamedTuple):
 
     def __str__(self) -> str:
         return self.how if self.gain == 1 else f"{self.how}:{self.gain}"
+
+
+class Activation(NamedTuple):
+    """What becomes of every value behind the sum and its bias; ``slope`` is leaky's, for values below 0."""
+
+    how: str
+    slope: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.how}:{self.slope:g}" if self.how == "leaky" else self.how
+
+
+class Pool(NamedTuple):
+    """Largest or mean value of windows (rows, columns), taken every ``stride``; windows over the edge are left out."""
+
+    how: str
+    size: Pair
+    stride: Pair
+
+    def __str__(self) -> str:
+        numbers = [self.size] if self.size == self.stride else [self.size, self.stride]
+        return ":".join([self.how, *(f"{r}" if r == c else f"{r}x{c}" for r, c in numbers)])
+
+
+class Scaling(NamedTuple):
+    """What is done to samples before the first layer pads them: ``(x*scale - mean)/std``, channel by channel.
+
+    ``mean`` and ``std`` hold one number a channel, or one for all, in the order that ``order`` says; empty for none.
+    """
+
+    scale: Fraction = Fraction(1)
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    order: str = "rgb"
+
+    @property
+    def plain(self) -> bool:
+        """Whether samples stay what they are, whatever their order."""
+        return self.scale == 1 and not any(self.mean) and all(value == 1 for value in self.std)
 
 
 def did_you_mean(word: str, words: Collection[str]) -> str:
@@ -142,6 +188,71 @@ def parse_float(text: str, name: str) -> float:
     if not isfinite(value):
         raise UsageError(f"{name}: {text!r} is not finite")
     return value
+
+
+def parse_activation(text: str) -> Activation:
+    """``none``, ``relu``, ``leaky:A``, ``abs``, ``sigmoid`` or ``tanh``."""
+    how, colon, slope = text.partition(":")
+    choice(how, "activation", ACTIVATIONS)
+    if how != "leaky":
+        if colon:
+            raise UsageError(f"activation {text!r}: {how} takes no number")
+        return Activation(how)
+    if not slope:
+        raise UsageError("activation leaky needs the slope below 0, as in leaky:0.01")
+    return Activation(how, parse_float(slope, "activation leaky"))
+
+
+def parse_pool(text: str) -> Pool:
+    """``max:SIZE`` or ``avg:SIZE``, perhaps ``:STRIDE``, which is the size otherwise; both N or NxM."""
+    how, *numbers = text.split(":")
+    choice(how, "pool", POOLS)
+    if not 1 <= len(numbers) <= 2:
+        raise UsageError(f"pool {text!r} is not {how}:SIZE or {how}:SIZE:STRIDE, as in {how}:2 or {how}:3:2")
+    size = parse_pair(numbers[0], "pool size")
+    return Pool(how, size, parse_pair(numbers[1], "pool stride") if len(numbers) == 2 else size)
+
+
+def parse_maps(text: str) -> tuple[int, ...]:
+    """Places counted from 0, and ranges of them: ``0,3,8-11``."""
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part.strip(), re.ASCII)
+        if not match:
+            raise UsageError(f"maps {text!r} is not a list of places counted from 0, as in 0,3,8-11")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first or last - first >= MAX_PLACES:
+            raise UsageError(f"maps {part.strip()} names no range; write the smaller number first")
+        found += range(first, last + 1)
+    if len(found) > MAX_PLACES:
+        raise UsageError(f"maps names {len(found)} places; a set has at most {MAX_PLACES}")
+    twice = [at for at, count in Counter(found).items() if count > 1]
+    if twice:
+        raise UsageError(f"maps names {twice[0]} twice")
+    return tuple(found)
+
+
+def parse_count(text: str, name: str) -> int:
+    """A whole number from 1 up."""
+    if not re.fullmatch(r"\d+", text, re.ASCII) or _count(text, name) < 1:
+        raise UsageError(f"{name} {text!r} is not a whole number from 1 up")
+    return int(text)
+
+
+def parse_scale(text: str) -> Fraction:
+    """What samples are multiplied by, above 0."""
+    value = parse_number(text)
+    if value <= 0:
+        raise UsageError(f"scale {text!r} has to be above 0")
+    return value
+
+
+def parse_numbers(text: str, name: str) -> tuple[float, ...]:
+    """One number, or one a channel: ``0.485,0.456,0.406``. A ``std`` has to be above 0."""
+    values = tuple(parse_float(part.strip(), name) for part in text.split(","))
+    if name == "std" and min(values) <= 0:
+        raise UsageError(f"std {text!r} has to be above 0; samples are divided by it")
+    return values
 
 
 def choice(value: str, name: str, words: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -11,14 +12,14 @@ from convtool.batch import Failed, Job, Options, Result, Skipped, Work, Written
 from convtool.decode import read_layout, read_picture
 from convtool.encode import frames_refusal
 from convtool.errors import ConvtoolError, InputError
-from convtool.filtering import FeatureMap, MapPlan, filter_map, plan_map
+from convtool.filtering import FeatureMap, before_last, filter_maps, filter_stack, together
 from convtool.formats import FORMATS, refusal
 from convtool.framing import chosen_frames, light_for, write_maps, write_stream
 from convtool.light import SRGB, Light
 from convtool.limits import Limits
-from convtool.maps import Settings
 from convtool.naming import Source
 from convtool.picture import Layout, Picture
+from convtool.planning import StackPlan, plan_stack
 from convtool.stdio import write_stdout
 from convtool.streams import Stream
 
@@ -52,36 +53,24 @@ def run_job(job: Job, options: Options) -> Iterator[Result]:
 def _run(job: Job, todo: Sequence[Work], options: Options) -> Iterator[Result]:
     picture = read_picture(_origin(job.source, options), _limits(job, options))
     frames = chosen_frames(picture, {work.target.format for work in todo})
-    light = light_for(picture, job.settings)
-    plans = plan_maps(todo, [frame.layout for frame in frames], job.settings, light)
-    for work, plan in zip(todo, plans, strict=True):
-        try:
-            yield from _write(work, plan, frames, options)
-        except BrokenPipeError:
-            raise
-        except (OSError, ValueError) as error:
-            if isinstance(error, ConvtoolError):
-                raise
-            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            where = "to standard output" if work.target.stdout else work.target.path
-            raise InputError(f"cannot write {where}: {reason}") from None
-        picture.notes = ()  # said once
+    light = light_for(picture, job.stack.settings)
+    plans = plan_frames(job, [frame.layout for frame in frames], light)
+    height, width, channels = picture.rows.shape
+    packing = options.threads if height * width * channels >= THREADS_FROM else 1
+    options = options._replace(encoding=options.encoding._replace(threads=packing))
+    if len(frames) == 1 and not options.verify:
+        yield from _streamed(todo, plans[0], picture, options)
+    else:
+        yield from _held(todo, plans, frames, options)
 
 
-def plan_maps(
-    works: Sequence[Work], layouts: Sequence[Layout], settings: Settings, light: Light = SRGB
-) -> list[list[MapPlan]]:
-    """The plans of an input's maps, one a frame; raises GeometryError or InputError before any of them is computed."""
-    plans = []
-    for work in works:
-        kinds = {layout: plan_map(work.spec, layout, settings, light) for layout in dict.fromkeys(layouts)}
-        plans.append([kinds[layout] for layout in layouts])
-    for work, found in zip(works, plans, strict=True):
-        if len(found) == 1:
-            reason = refusal(work.target.format, found[0].layout)
-        else:
-            reason = frames_refusal(work.target.format, [plan.layout for plan in found])
-        if reason:
+def plan_frames(job: Job, layouts: Sequence[Layout], light: Light = SRGB) -> list[StackPlan]:
+    """The plans of an input's frames; raises GeometryError or InputError before any of them is computed."""
+    plans = [plan_stack(job.stack, layout, light) for layout in layouts]
+    for work in job.works:
+        found = [plan.maps[work.index].layout for plan in plans]
+        reason = refusal(work.target.format, found[0]) if len(found) == 1 else frames_refusal(work.target.format, found)
+        if reason and not work.skip:
             raise InputError(reason)
     return plans
 
@@ -104,30 +93,93 @@ def _origin(source: Source, options: Options) -> Path | bytes:
     return options.stdin
 
 
-def _write(work: Work, plans: Sequence[MapPlan], frames: Sequence[Picture], options: Options) -> list[Written]:
-    """Filter and write one map of all frames."""
-    height, width, channels = frames[0].rows.shape
-    encoding = options.encoding._replace(threads=options.threads if height * width * channels >= THREADS_FROM else 1)
-    seconds = sum(member.plan.seconds for member in plans[0].members)
-    threads = options.threads if seconds >= SHARED_FROM else 1
-    if len(frames) == 1 and not options.verify:
-        stream = Stream(plans[0], frames[0], extent=options.measure, threads=threads)
-        _put(work, lambda file: write_stream(stream, frames[0], work.target.format, encoding, file))
-        return [_written(work, stream, notes=frames[0].notes)]
-    maps: list[FeatureMap] = []
-    results = []
-    for index, (plan, picture) in enumerate(zip(plans, frames, strict=True)):
-        found = filter_map(plan, picture, extent=options.measure, threads=threads)
-        difference = None
-        if options.verify:
-            from convtool.verify import largest_difference
+def _streamed(todo: Sequence[Work], plan: StackPlan, picture: Picture, options: Options) -> Iterator[Written]:
+    """Filter and write the maps of one picture: strip by strip, or together where they are computed together."""
+    before = sum(each.seconds for layer in plan.layers[:-1] for each in layer.maps)
+    coming = before_last(plan, picture, _threads(before, options))
+    left = [work.index for work in todo]
+    ready: dict[int, FeatureMap] = {}
+    for work in todo:
+        place = left.pop(0)
+        one = plan.maps[place]
+        threads = _threads(one.seconds, options)
+        found: FeatureMap | Stream
+        with _writing(work):
+            if one.joint is None:
+                found = Stream(one, coming, extent=options.measure, threads=threads)
+                _put_stream(work, found, picture, options)
+            else:
+                if place not in ready:
+                    places = together(plan, place, left)
+                    maps = filter_maps(plan, coming, places, extent=options.measure, threads=threads)
+                    ready |= zip(places, maps, strict=True)
+                    del maps
+                found = ready.pop(place)
+                _put_maps(work, [found], picture, options)
+        yield _written(work, found, notes=picture.notes)
+        picture.notes = ()  # said once
+        del found
 
-            difference = largest_difference(found, picture, options.verify)
-        maps.append(found)
-        notes = picture.notes if index == 0 else ()
-        results.append(_written(work, found, index, difference, notes))
-    _put(work, lambda file: write_maps(maps, frames[0], work.target.format, encoding, file))
-    return results
+
+def _held(
+    todo: Sequence[Work], plans: Sequence[StackPlan], frames: Sequence[Picture], options: Options
+) -> Iterator[Written]:
+    """Filter whole maps of all frames, recompute pixels of them if asked to, and write them."""
+    wanted = [work.index for work in todo]
+    streams = [
+        filter_stack(
+            plan,
+            frame,
+            wanted,
+            extent=options.measure,
+            threads=_threads(sum(each.seconds for layer in plan.layers for each in layer.maps), options),
+        )
+        for plan, frame in zip(plans, frames, strict=True)
+    ]
+    for work in todo:
+        maps = [next(stream) for stream in streams]
+        results = []
+        for index, (found, picture) in enumerate(zip(maps, frames, strict=True)):
+            difference = None
+            if options.verify:
+                from convtool.verify import largest_difference
+
+                difference = largest_difference(found, picture, options.verify, plans[index])
+            results.append(_written(work, found, index, difference, picture.notes if index == 0 else ()))
+        with _writing(work):
+            _put_maps(work, maps, frames[0], options)
+        del maps, found
+        yield from results
+        frames[0].notes = ()  # said once
+
+
+def _threads(seconds: float, options: Options) -> int:
+    return options.threads if seconds >= SHARED_FROM else 1
+
+
+@contextmanager
+def _writing(work: Work) -> Iterator[None]:
+    """What goes wrong while a map is written is told with its name."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        if isinstance(error, ConvtoolError):
+            raise
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        where = "to standard output" if work.target.stdout else work.target.path
+        raise InputError(f"cannot write {where}: {reason}") from None
+
+
+def _put_stream(work: Work, stream: Stream, picture: Picture, options: Options) -> None:
+    """Filter a map and write it."""
+    _put(work, lambda file: write_stream(stream, picture, work.target.format, options.encoding, file))
+
+
+def _put_maps(work: Work, maps: Sequence[FeatureMap], picture: Picture, options: Options) -> None:
+    """Write one map of every frame."""
+    _put(work, lambda file: write_maps(maps, picture, work.target.format, options.encoding, file))
 
 
 def _put(work: Work, write: Callable[[IO[bytes]], None]) -> None:

@@ -19,7 +19,7 @@ from convtool.errors import KernelError, UsageError
 from convtool.options import parse_number
 
 YAML_SUFFIXES = (".yaml", ".yml")
-ARRAY_SUFFIXES = (".npy", ".npz")
+ARRAY_SUFFIXES = (".npy", ".npz", ".safetensors")
 _HERE = ("./", "../", ".\\", "..\\")  # a path, though it begins as a number may
 _ROW_END = r";[^\S\n]*\n|[;\n]"  # a semicolon at the end of a line is one end, not two
 
@@ -74,7 +74,7 @@ def parse_spec(text: str) -> Spec:
 
 def _angle(spec: str) -> tuple[str, int | None]:
     body, at, angle = spec.rpartition("@")
-    if not at or re.search(r"[/\\#:]|\.(yaml|yml|npy|npz)$", angle, re.IGNORECASE):
+    if not at or re.search(r"[/\\#:]|\.(yaml|yml|npy|npz|safetensors)$", angle, re.IGNORECASE):
         return spec, None  # none, or an @ in the name of a file
     if not re.fullmatch(r"[+-]?\d{1,6}", angle, re.ASCII):
         raise KernelError(f"@{angle} is not a whole number of degrees, as in sobel-x@90")
@@ -89,7 +89,7 @@ def _is_inline(body: str) -> bool:
 
 def _file(body: str) -> tuple[str, str]:
     """The file at the head of a spec and what stands behind it; no file if it is a name or numbers."""
-    match = re.match(r"(.*?\.(?:yaml|yml|npy|npz))(?=$|[#:])", body, re.IGNORECASE | re.DOTALL)
+    match = re.match(r"(.*?\.(?:yaml|yml|npy|npz|safetensors))(?=$|[#:])", body, re.IGNORECASE | re.DOTALL)
     if match:
         return match[1], body[match.end() :]
     if body[0] in "0123456789+-.[" and not body.startswith(_HERE):

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from convtool.engine.parallel import batched, in_order
 from convtool.extent import Extent
-from convtool.filtering import MapPlan, Run
-from convtool.picture import Picture
+from convtool.filtering import measured, quietly
+from convtool.incoming import Incoming
+from convtool.maprun import MapRun
+from convtool.planning import MapPlan
 
 Array = NDArray[Any]
 
@@ -20,13 +22,14 @@ PART_BYTES = 1 << 18
 
 
 class Stream:
-    """One map of a picture, strip by strip from top to bottom; ``extent`` and ``clipped`` hold when all are out."""
+    """One map, strip by strip from top to bottom; ``extent`` and ``clipped`` hold when all are out."""
 
-    def __init__(self, plan: MapPlan, picture: Picture, *, extent: bool = False, threads: int = 1) -> None:
-        """As ``filter_map``, without holding the map."""
+    def __init__(self, plan: MapPlan, coming: Incoming, *, extent: bool = False, threads: int = 1) -> None:
+        """As ``filter_map``, from what comes into the map's layer, and without holding the map."""
         self.plan = plan
         self._threads = threads
-        self._run = Run(plan, picture, extent, threads)
+        self._run = measured(MapRun(plan, coming, extent=extent), threads)
+        self._write = quietly(self._run.write)
 
     def strips(self) -> Iterator[Array]:
         """Samples (rows, W', C), alpha last; a strip may be overwritten when the next is asked for."""
@@ -47,7 +50,7 @@ class Stream:
     def _filled(self, strips: Sequence[tuple[int, int]], room: Array) -> Array:
         start = strips[0][0]
         for first, last in strips:
-            self._run.write(first, last, room[first - start : last - start])
+            self._write(first, last, room[first - start : last - start])
         return room[: strips[-1][1] - start]
 
     @property

@@ -32,6 +32,13 @@ FULL = {"uint8": Fraction(255), "uint16": Fraction(65535), "float32": Fraction(1
 MIDDLE = {"uint8": Fraction(128), "uint16": Fraction(32768), "float32": Fraction(1, 2)}
 
 
+class Units(NamedTuple):
+    """What values are measured in: full scale and middle."""
+
+    full: Fraction
+    middle: Fraction
+
+
 SINGLE = np.dtype(np.float32)
 
 
@@ -51,7 +58,8 @@ class Toner:
     Threads may share one.
 
     ``source`` names the input's sample type. ``extent`` is needed by stretch and symmetric only. The first ``lit``
-    channels of a map in linear light are coded again by the curve of ``light``.
+    channels of a map in linear light are coded again by the curve of ``light``. ``scale`` is what samples were
+    multiplied by: the full scale and the middle go along.
     """
 
     def __init__(
@@ -63,6 +71,7 @@ class Toner:
         *,
         light: Light | None = None,
         lit: int = 0,
+        scale: Fraction = Fraction(1),
     ) -> None:
         self._light, self._lit = light, lit
         self._coded_full = int(FULL[dtype if np.dtype(dtype).kind == "u" else source])
@@ -73,15 +82,16 @@ class Toner:
         self._full = int(FULL[dtype]) if self._dtype.kind == "u" else 0
         self._abs = policy.how == "abs"
         self._fitted = policy.how in ("stretch", "symmetric")
-        to_output = FULL[dtype] / FULL[source] if self._full else Fraction(1)
+        units = Units(FULL[source] * scale, MIDDLE[source] * scale)
+        to_output = FULL[dtype] / units.full if self._full else Fraction(1)
         self._gain = policy.gain * to_output
         self._shift = Fraction(0)
         if policy.how == "shift":
-            self._shift = MIDDLE[source] * to_output
+            self._shift = units.middle * to_output
         elif self._fitted:
             if extent is None:
                 raise ValueError(f"{policy.how} needs the extent of the map")
-            self._gain, self._shift = _fitted(policy, source, to_output, extent)
+            self._gain, self._shift = _fitted(policy, units, to_output, extent)
 
     def values(self, y: NDArray[np.floating[Any]], out: Array, bound: float = inf) -> None:
         """Write float values in the input's units, of magnitudes up to ``bound``, to ``out``.
@@ -212,20 +222,20 @@ def affine(values: Array, factor: Fraction, offset: Fraction) -> NDArray[np.floa
     return t
 
 
-def _fitted(policy: Range, source: str, to_output: Fraction, extent: Extent) -> tuple[Fraction, Fraction]:
+def _fitted(policy: Range, units: Units, to_output: Fraction, extent: Extent) -> tuple[Fraction, Fraction]:
     """Gain and shift of the two policies that look at the whole map."""
     gain = policy.gain
     low, high = sorted(end * gain for end in extent.ends)
     if policy.how == "stretch":
         if low == high:
             return gain * to_output, Fraction(0)
-        factor = FULL[source] * to_output / (high - low)
+        factor = units.full * to_output / (high - low)
         return gain * factor, -low * factor
-    middle = MIDDLE[source] * to_output
+    middle = units.middle * to_output
     peak = max(abs(low), abs(high))
     if peak == 0:
         return Fraction(0), middle
-    return gain * (FULL[source] - MIDDLE[source]) * to_output / peak, middle
+    return gain * (units.full - units.middle) * to_output / peak, middle
 
 
 def tone_alpha(alpha: Array, source: str, dtype: str, out: Array) -> None:

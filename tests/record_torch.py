@@ -1,4 +1,5 @@
-"""Writes tests/data/torch.json: what torch answers to a few dozen small layers. Needs torch; run from the repository.
+"""Writes tests/data/torch.json: what torch answers to a few dozen small layers; and tests/data/trained.json: what it
+answers to a photograph with a trained layer. Needs torch; run from the repository.
 
     python -m tests.record_torch
 
@@ -14,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests import naive
+from tests import naive, trained
 
 Array = NDArray[Any]
 RECORD = Path(__file__).parent / "data" / "torch.json"
+TRAINED = Path(__file__).parent / "data" / "trained.json"
 
 LAYERS: tuple[dict[str, Any], ...] = (
     {"x": (1, 8, 8), "w": (1, 1, 3, 3)},
@@ -99,6 +101,10 @@ def by_torch(x: Array, w: Array, b: Array | None, asked: dict[str, Any]) -> Arra
     return found
 
 
+PLAIN: dict[str, Any] = {}
+"""Stride 1, no padding."""
+
+
 def main() -> None:
     import torch
 
@@ -112,6 +118,12 @@ def main() -> None:
     RECORD.parent.mkdir(exist_ok=True)
     version = torch.__version__.partition("+")[0]
     RECORD.write_text(f'{{"torch": "{version}", "cases": [\n{lines}\n]}}\n', encoding="utf-8")
+    nets = {}
+    for net in trained.NETS:
+        maps = trained.sample(by_torch(trained.scaled(), *trained.first_layer(net), PLAIN))
+        nets[net] = [[[float(f"{v:.9g}") for v in row] for row in plane] for plane in maps]
+    text = json.dumps({"torch": version, **nets}, separators=(",", ":")).replace("]],", "]],\n")
+    TRAINED.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

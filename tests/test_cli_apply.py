@@ -554,15 +554,14 @@ def test_verify_finds_no_difference(run: Run, arguments: list[str]) -> None:
 
 def test_verify_finds_a_planted_difference(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     picture()
-    from convtool.filtering import FeatureMap, MapPlan, filter_map
-    from convtool.picture import Picture
+    from convtool.filtering import FeatureMap, filter_stack
 
-    def wrong(plan: MapPlan, image: Picture, *, extent: bool = False, threads: int = 1) -> FeatureMap:
-        found = filter_map(plan, image, extent=extent)
-        found.samples[...] ^= 1
-        return found
+    def wrong(*given: Any, **options: Any) -> Iterator[FeatureMap]:
+        for found in filter_stack(*given, **options):
+            found.samples[...] ^= 1
+            yield found
 
-    monkeypatch.setattr("convtool.running.filter_map", wrong)
+    monkeypatch.setattr("convtool.running.filter_stack", wrong)
     _, _, err = run("img.png", "-k", "sobel", "--verify", "5")
     assert "convtool: largest difference from the definition: 1" in err.splitlines()
 
@@ -750,7 +749,7 @@ def test_a_folder_whose_component_is_a_file_fails_before_the_work(
 ) -> None:
     picture()
     Path("file").write_bytes(b"a file")
-    monkeypatch.setattr("convtool.running.filter_map", None)
+    monkeypatch.setattr("convtool.running.read_picture", None)
     code, out, err = run("img.png", "-k", "blur", "-o", output)
     assert (code, out) == (2, "")
     assert err.startswith("convtool: file")

@@ -425,3 +425,24 @@ def test_showing_one_kernel_reads_no_file_whole() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == ""
+
+
+# Stacks
+
+
+def test_stacks_are_listed_with_their_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("stacks") == 0
+    lines = [line.split(maxsplit=3) for line in capsys.readouterr().out.splitlines()]
+    folder = Path(__file__).parent.parent / "kernels" / "stacks"
+    files = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in folder.glob("*.yaml")}
+    expected = [[name, str(len(each["layers"])), "layers", each["summary"]] for name, each in sorted(files.items())]
+    assert lines == expected
+
+
+def test_a_stack_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("good.yaml").write_text("layers:\n  - kernels: sobel\n")
+    Path("bad.yaml").write_text("layers:\n  - kernels: sobbel\n")
+    assert run("check", "good.yaml", "bad.yaml") == 1
+    out, err = capsys.readouterr()
+    assert out == "good.yaml: good, a stack of 1 layer, 2 maps\n"
+    assert err.startswith("convtool: bad.yaml:2: layer 1: there is no kernel 'sobbel'; did you mean sobel")

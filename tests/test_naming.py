@@ -12,6 +12,7 @@ from convtool import naming
 from convtool.batch import Options, plan_run
 from convtool.errors import ConvtoolError, OutputError, UsageError
 from convtool.inputs import find_inputs
+from convtool.layers import Layer, make_stack
 from convtool.library import Library
 from convtool.maps import Settings
 from convtool.naming import STDIO, MapName, Source, check_collisions, make_naming
@@ -71,7 +72,8 @@ def planned(
     raw = range_ == "raw" or dtype == "float32"
     rule = make_naming(output, format_name, stdin=STDIO in inputs, raw=raw)
     sources = find_inputs(inputs, recursive=recursive, output_folder=None).sources
-    jobs = plan_run(sources, Library().load_all(kernels), settings, Options(rule, force=force))
+    stack = make_stack([Layer(tuple(Library().load_all(kernels)), settings)])
+    jobs = plan_run(sources, stack, Options(rule, force=force))
     return [work.target.path for job in jobs for work in job.works]
 
 

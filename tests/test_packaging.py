@@ -16,8 +16,9 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = sorted((ROOT / "kernels").glob("*.yaml"))
-NAMES = {name for path in FILES for name in yaml.safe_load(path.read_text("utf-8"))}
+FILES = sorted((ROOT / "kernels").rglob("*.yaml"))
+STACKS = {path.stem for path in FILES if path.parent.name == "stacks"}
+NAMES = {name for path in FILES if path.stem not in STACKS for name in yaml.safe_load(path.read_text("utf-8"))}
 RUNTIME = {"numpy", "pillow", "click", "rich", "pyyaml", "threadpoolctl", "isal"}
 OWN = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "CONVTOOL", "VIRTUAL_ENV"))}
 
@@ -29,6 +30,11 @@ def run(*command: str | Path, cwd: Path) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def _inside(path: Path) -> str:
+    """A kernel file's place in the folder of kernels."""
+    return path.relative_to(ROOT / "kernels").as_posix()
 
 
 def listed(text: str) -> set[str]:
@@ -52,11 +58,11 @@ def test_the_wheel_holds_the_package_and_the_kernels_and_nothing_else(wheel: Pat
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
         modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "convtool").rglob("*.py")}
-        kernels = {f"convtool/builtin_kernels/{path.name}" for path in FILES}
+        kernels = {f"convtool/builtin_kernels/{_inside(path)}" for path in FILES}
         page = {path.relative_to(ROOT).as_posix() for path in (ROOT / "convtool" / "explain" / "web").iterdir()}
         assert inside == modules | kernels | page | {"convtool/py.typed"}
         for path in FILES:
-            assert archive.read(f"convtool/builtin_kernels/{path.name}") == path.read_bytes()
+            assert archive.read(f"convtool/builtin_kernels/{_inside(path)}") == path.read_bytes()
         about = {name.split("/")[1]: name for name in archive.namelist() if ".dist-info/" in name}
         points = archive.read(about["entry_points.txt"]).decode()
         metadata = archive.read(about["METADATA"]).decode()
@@ -88,6 +94,8 @@ def test_the_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) ->
         python, "-m", "convtool", "kernels", "show", "sobel-x", cwd=elsewhere
     )
 
+    assert {line.split()[0] for line in run(convtool, "kernels", "stacks", cwd=elsewhere).splitlines()} == STACKS
+
     picture = elsewhere / "step.pgm"
     picture.write_bytes(b"P5\n6 4\n255\n" + bytes([10, 10, 10, 50, 50, 50] * 4))
     run(convtool, "apply", "step.pgm", "-k", "sobel", "--stride", "1", "--pad", "1", "-f", "pgm", cwd=elsewhere)
@@ -98,6 +106,8 @@ def test_the_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) ->
     assert (elsewhere / "soft.png").read_bytes().startswith(b"\x89PNG")
     run(convtool, "explain", "--demo", "rgb", "--html", "page.html", "--lang", "zh", cwd=elsewhere)
     assert "teaching-layer-1" in (elsewhere / "page.html").read_text(encoding="utf-8")
+    run(convtool, "apply", "step.pgm", "--stack", "edges", "-o", "edges.pgm", cwd=elsewhere)
+    assert (elsewhere / "edges.pgm").read_bytes().startswith(b"P5\n6 4\n255\n")
 
 
 def test_a_checkout_finds_its_own_kernels_from_anywhere(tmp_path: Path) -> None:

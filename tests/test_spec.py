@@ -379,7 +379,10 @@ def test_a_file_of_one_kernel_needs_no_name() -> None:
         ("my.yaml#soft:2", "kernel 'my.yaml#soft:2': parameters are written name=value"),
         ("missing.yaml", "missing.yaml: No such file or directory"),
         ("missing.npy", "missing.npy: no such file"),
-        ("./missing", "kernel './missing': a path to a kernel ends in one of .yaml, .yml, .npy, .npz, not ''"),
+        (
+            "./missing",
+            "kernel './missing': a path to a kernel ends in one of .yaml, .yml, .npy, .npz, .safetensors, not ''",
+        ),
         ("kernels/my.txt", "kernel 'kernels/my.txt': a path to a kernel ends in one of .yaml, .yml, .npy, .npz"),
         ("..\\my.txt", "kernel '..\\\\my.txt': a path to a kernel ends in one of .yaml, .yml, .npy, .npz"),
     ],

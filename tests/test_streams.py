@@ -15,12 +15,14 @@ from convtool import streams
 from convtool.encode import Encoding, encode, encode_strips
 from convtool.engine.parallel import in_order
 from convtool.errors import InputError
-from convtool.filtering import MapPlan, filter_map, plan_map
+from convtool.filtering import filter_map
+from convtool.incoming import Incoming
 from convtool.library import Library
 from convtool.maps import Settings, list_maps
 from convtool.modes import picture_from_image
 from convtool.options import Range
 from convtool.picture import Layout, picture_from_array
+from convtool.planning import MapPlan, plan_map
 from convtool.streams import Stream
 
 GENERATOR = np.random.default_rng(11)
@@ -61,7 +63,7 @@ def test_a_stream_is_the_map(monkeypatch: pytest.MonkeyPatch, name: str, mode: s
     for spec in list_maps(Library().load_all(["sobel"]), settings):
         plan = plan_map(spec, array.layout, settings)
         whole = filter_map(plan, array, extent=True)
-        stream = Stream(plan, picture_from_image(image), extent=True, threads=threads)
+        stream = Stream(plan, Incoming([picture_from_image(image)]), extent=True, threads=threads)
         strips = [strip.copy() for strip in stream.strips()]
         assert len(strips) > 1
         assert np.array_equal(np.concatenate(strips), whole.samples)

@@ -28,11 +28,12 @@ from numpy.typing import NDArray
 
 from convtool import apply
 from convtool.extent import Extent
-from convtool.filtering import FeatureMap, filter_map, plan_map
+from convtool.filtering import FeatureMap, filter_map
 from convtool.library import Library
 from convtool.maps import Settings, list_maps
 from convtool.options import Range, parse_range
 from convtool.picture import picture_from_array
+from convtool.planning import plan_map
 from convtool.tone import FULL, MIDDLE, Toner, tone_alpha
 
 Array = NDArray[Any]

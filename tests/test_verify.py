@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from convtool import load_kernel
-from convtool.filtering import FeatureMap, filter_map, plan_map
+from convtool.filtering import FeatureMap, filter_map
 from convtool.geometry import Padding
 from convtool.kernel import KernelSet, make_kernel
 from convtool.maps import Settings, list_maps
 from convtool.options import parse_range
 from convtool.picture import Picture, picture_from_array
+from convtool.planning import plan_map
 from convtool.verify import expected_pixel, largest_difference
 
 Array = NDArray[Any]

@@ -9,12 +9,12 @@ import click
 
 from convtool import console, options
 from convtool.cli import types
+from convtool.cli.layered import LayeredCommand, layer_options, stack_of
 from convtool.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from convtool.batch import Options
     from convtool.inputs import Found
-    from convtool.maps import Settings
 
 EPILOG = """\b
 Examples:
@@ -34,24 +34,12 @@ Exit codes: 0 all written, 1 an input failed, 2 refused before any pixel was rea
 """
 
 
-@click.command("apply", epilog=EPILOG, short_help="Filter pictures: one image per feature map.")
+@click.command("apply", cls=LayeredCommand, epilog=EPILOG, short_help="Filter pictures: one image per feature map.")
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.option("--files0-from", "files0", metavar="F", help="Take inputs from file F too (- is stdin), each "
               "ended by a NUL byte, as find -print0 does.")  # fmt: skip
 @click.option("--recursive", is_flag=True, help="Take sub-folders too; the output keeps their tree.")
-@click.option("-k", "--kernel", "kernels", multiple=True, metavar="SPEC", help="Name, name:param=V, name@ANGLE, file, "
-              "file#name or weights \"1 2 1; 2 4 2\"; repeatable.")  # fmt: skip
-@click.option("--kernel-dir", metavar="DIR", help="Look kernels up here first.")
-@click.option("-s", "--stride", type=types.STRIDE, default="1", help="Step of the window, rows x columns.  [1]")
-@click.option("-p", "--pad", type=types.PADDING, default="same", help="N, NxM, T,R,B,L, same, valid or full.  [same]")
-@click.option("-b", "--border", type=types.BORDER, help="zeros, constant=V, replicate, reflect, symmetric, circular.  "
-              "[reflect for same, else zeros]")  # fmt: skip
-@click.option("--dilation", type=types.DILATION, default="1", help="Distance between taps, rows x columns.  [1]")
-@click.option("--channels", type=types.word("channels", options.CHANNELS), help="each, sum (one plane), luma, or one "
-              "of r g b a.  [sum for kernels with depth, else each]")  # fmt: skip
-@click.option("--flip", is_flag=True, help="Turn the weights by 180 degrees; the anchor stays.")
-@click.option("--bias", type=types.NUMBER, help="Replace the kernel's bias, in sample units.")
-@click.option("--merge", type=types.word("merge", options.MERGES), help="Join the maps of each kernel set into one.")
+@layer_options
 @click.option("--range", "range_", type=types.RANGE, help="clip, abs, shift, stretch, symmetric or raw, with a gain as "
               "in abs:1/4.  [the kernel's, else clip]")  # fmt: skip
 @click.option("--dtype", type=types.word("dtype", options.DTYPES), help="Sample type of the output.  [the input's]")
@@ -96,12 +84,12 @@ def command(**given: Any) -> int:
     from convtool.library import Library
 
     library = Library(given["kernel_dir"])
-    sets = library.load_all(given["kernels"])
+    stack = stack_of(given, library)
     if not given["quiet"]:
         for note in library.notes:
             console.say(note)
-    settings, found, run_options = _prepare(given)
-    jobs = plan_run(found.sources, sets, settings, run_options)
+    found, run_options = _prepare(given)
+    jobs = plan_run(found.sources, stack, run_options)
     if given["dry_run"]:
         from convtool.cli.dryrun import dry_run
 
@@ -117,8 +105,6 @@ def _check_words(given: dict[str, Any]) -> None:
 
     if not given["inputs"]:
         raise UsageError("no input; name a picture, a folder or - for standard input (see convtool apply --help)")
-    if not given["kernels"]:
-        raise UsageError("no kernel; give one with -k, as in -k sobel (`convtool kernels` lists the names)")
     if given["force"] and given["skip_existing"]:
         raise UsageError("--force and --skip-existing contradict each other; give one of them")
     if given["files0"] == "-" and "-" in given["inputs"]:
@@ -134,27 +120,7 @@ def _check_words(given: dict[str, Any]) -> None:
             raise UsageError(f"{folder} is a folder; say where its maps go with -o, as in -o out/")
 
 
-def settings_of(given: dict[str, Any]) -> Settings:
-    """What is to be computed, from the options that say so."""
-    from convtool.maps import Settings
-
-    return Settings(
-        stride=given["stride"],
-        padding=given["pad"],
-        border=given["border"],
-        dilation=given["dilation"],
-        channels=given["channels"],
-        flip=given["flip"],
-        bias=given["bias"],
-        merge=given["merge"],
-        range=given["range_"],
-        dtype=given["dtype"],
-        alpha=given["alpha"],
-        linear=given["linear"],
-    )
-
-
-def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
+def _prepare(given: dict[str, Any]) -> tuple[Found, Options]:
     from convtool.batch import Options
     from convtool.encode import Encoding
     from convtool.inputs import find_inputs
@@ -163,7 +129,6 @@ def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
     from convtool.sniff import kind_of
     from convtool.stdio import check_stdout, read_stdin
 
-    settings = settings_of(given)
     raw = given["dtype"] == "float32" or (given["range_"] is not None and given["range_"].how == "raw")
     stdin = "-" in given["inputs"]
     naming = make_naming(given["output"], given["format_"], stdin=stdin, raw=raw)
@@ -187,7 +152,6 @@ def _prepare(given: dict[str, Any]) -> tuple[Any, Found, Options]:
     if isinstance(data, bytes) and naming.kind == "stdout" and naming.format is None and kind_of(data[:16]) == "NPY":
         naming = make_naming(given["output"], "npy", stdin=stdin, raw=raw)
     return (
-        settings,
         found,
         Options(
             naming=naming,

@@ -7,9 +7,9 @@ import json as json_module
 from convtool import console
 from convtool.batch import Job, Options
 from convtool.errors import ConvtoolError
-from convtool.filtering import MapPlan
 from convtool.memory import peak_bytes
-from convtool.running import job_layout, plan_maps
+from convtool.planning import MapPlan
+from convtool.running import job_layout, plan_frames
 from convtool.stdio import print_line
 
 
@@ -25,7 +25,8 @@ def dry_run(jobs: list[Job], unread: list[tuple[str, str]], options: Options, *,
         todo = [work for work in job.works if not work.skip]
         try:
             layout = job_layout(job, options)
-            plans = [found[0] for found in plan_maps(todo, [layout], job.settings)]
+            whole = plan_frames(job, [layout])[0]
+            plans = [whole.maps[work.index] for work in todo]
         except ConvtoolError as error:
             failures += 1
             _fail(job.source.path, str(error), json=json)
@@ -37,7 +38,7 @@ def dry_run(jobs: list[Job], unread: list[tuple[str, str]], options: Options, *,
                 print_line(f"  -- {console.shown(work.target.path)}  exists, skipped")
         for work, plan in zip(todo, plans, strict=True):
             outputs += 1
-            peak = max(peak, peak_bytes(plan, work.target.format))
+            peak = max(peak, peak_bytes(whole, plan, work.target.format))
             if json:
                 print_line(json_module.dumps(_fields(job, work.target.path, work.index, plan)))
             else:

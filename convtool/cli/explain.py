@@ -12,7 +12,6 @@ import click
 from convtool import console, options
 from convtool.cli import types
 from convtool.cli.apply import command as apply_command
-from convtool.cli.apply import settings_of
 from convtool.errors import GeometryError, InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -94,6 +93,26 @@ def command(context: click.Context, /, **given: Any) -> int:
 
 command.params[1:1] = [each for each in apply_command.params if each.name in SHARED[:14]]
 command.params += [each for each in apply_command.params if each.name in SHARED[14:]]
+
+
+def settings_of(given: dict[str, Any]) -> Settings:
+    """What is to be computed, from the options that say so."""
+    from convtool.maps import Settings
+
+    return Settings(
+        stride=given["stride"],
+        padding=given["pad"],
+        border=given["border"],
+        dilation=given["dilation"],
+        channels=given["channels"],
+        flip=given["flip"],
+        bias=given["bias"],
+        merge=given["merge"],
+        range=given["range_"],
+        dtype=given["dtype"],
+        alpha=given["alpha"],
+        linear=given["linear"],
+    )
 
 
 def _check(given: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from convtool.stdio import check_stdout, print_line
 
 if TYPE_CHECKING:
     from convtool.definitions import Definition
+    from convtool.layers import Stack
     from convtool.library import Library
 
 EPILOG = """\b
@@ -21,6 +22,7 @@ Examples:
   convtool kernels show sobel-x         the matrix, its facts, its frequency response
   convtool kernels show gabor:theta=30  any spec that --kernel takes
   convtool kernels check my.yaml        is the file right?
+  convtool kernels stacks               layers in a row that --stack can name
 """
 
 
@@ -64,7 +66,10 @@ def show(group_dir: str | None, specs: tuple[str, ...], kernel_dir: str | None, 
 @_DEBUG
 @click.pass_obj
 def check(group_dir: str | None, files: tuple[str, ...], kernel_dir: str | None, debug: bool) -> int:
-    """Read kernel files and make every kernel in them; exit code 1 if one is bad."""
+    """Read kernel files and make every kernel in them, or the layers of a stack; exit code 1 if one is bad.
+
+    (A kernel's scale in a file multiplies its weights; --scale of convtool apply multiplies samples.)
+    """
     library = _library(group_dir if kernel_dir is None else kernel_dir)
     check_stdout("the result")
     bad = 0
@@ -80,12 +85,40 @@ def check(group_dir: str | None, files: tuple[str, ...], kernel_dir: str | None,
     return 1 if bad else 0
 
 
+@command.command("stacks")
+@_KERNEL_DIR
+@_DEBUG
+@click.pass_obj
+def stacks(group_dir: str | None, kernel_dir: str | None, debug: bool) -> None:
+    """List the stacks that can be named, for --stack of convtool apply."""
+    from convtool.drawing import Piece
+    from convtool.stackfile import read_stack, stack_paths
+
+    library = _library(group_dir if kernel_dir is None else kernel_dir)
+    found = [read_stack(path, library) for path in stack_paths(library)]
+    width = max((len(each.path.stem) for each in found), default=0) + 2
+    console.draw([(Piece(f"{each.path.stem:<{width}}{_layers(each.stack):<11}{each.summary}"),) for each in found])
+    _say_notes(library)
+
+
+def _layers(stack: Stack) -> str:
+    count = len(stack.layers)
+    return f"{count} layer{'' if count == 1 else 's'}"
+
+
 def _check_file(library: Library, path: Path) -> str:
     from convtool.spec import ARRAY_SUFFIXES
 
     if path.suffix.lower() in ARRAY_SUFFIXES:
         kernels = library.load(str(path)).kernels
         return f"{len(kernels)} kernel{'' if len(kernels) == 1 else 's'}"
+    from convtool.layers import stack_maps
+    from convtool.stackfile import is_stack, read_stack
+
+    if is_stack(path):
+        stack = read_stack(path, library).stack
+        maps = len(stack_maps(stack)[-1])
+        return f"a stack of {_layers(stack)}, {maps} map{'' if maps == 1 else 's'}"
     definitions = library.read(path)
     maps = sum(len(library.build(definition).kernels) for definition in definitions.values())
     return f"{len(definitions)} name{'' if len(definitions) == 1 else 's'}, {maps} map{'' if maps == 1 else 's'}"

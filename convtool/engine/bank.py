@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -47,6 +48,11 @@ class Bank:
         negative = self.multiplied.clip(max=0).sum(axis=(1, 2, 3))
         return float((positive * low + negative * high).min()), float((positive * high + negative * low).max())
 
+    def one(self, n: int) -> Bank:
+        """Filter n by itself."""
+        integers = None if self.integers is None else self.integers[n : n + 1]
+        return Bank(self.weights[n : n + 1], integers, self.scales[n : n + 1], self.each)
+
     def exact(self, peak: float, whole: bool) -> bool:
         """Whether sums of samples up to ``peak`` are whole numbers that float32 holds exactly."""
         return self.integers is not None and whole and self.bound(peak) < EXACT_LIMIT
@@ -62,6 +68,15 @@ def bank_of(kernel: Kernel, channels: int, *, summed: bool) -> Bank:
     scales = (kernel.scale if kernel.scale is not None else Fraction(1),)
     each = kernel.depth is None and not summed
     return Bank(weights[None], None if integers is None else integers[None], scales, each)
+
+
+def join_banks(banks: Sequence[Bank]) -> Bank:
+    """Filters of one shape as one bank; none of them may be used on every channel by itself, unless there is one."""
+    weights = np.concatenate([bank.weights for bank in banks])
+    integers = [bank.integers for bank in banks if bank.integers is not None]
+    if len(integers) < len(banks):
+        return Bank(weights, None, (Fraction(1),) * len(weights), each=False)
+    return Bank(weights, np.concatenate(integers), tuple(s for bank in banks for s in bank.scales), each=False)
 
 
 def bank_from_array(weight: Floats) -> Bank:

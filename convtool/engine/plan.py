@@ -6,7 +6,7 @@ the same run gives the same bytes every time; and none of it may change a result
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from convtool.border import Border, Rows, Strips
 from convtool.engine import blas
-from convtool.engine.bank import Bank, scale_into, scaled
+from convtool.engine.bank import Bank, join_banks, scale_into, scaled
 from convtool.engine.choice import METHODS, Choice, candidates
 from convtool.engine.taps import Taps
 from convtool.errors import UsageError
@@ -47,10 +47,12 @@ class Plan:
     strip_rows: int
     whole: bool
     """Whether the samples are integers."""
-    cost: float
-    """Nanoseconds for one sample of the output, by the table in ``costs``."""
+    peak: float
+    """The largest magnitude that they can have."""
     reason: str
     """Why this method, in a few words: ``taps int16: 3 passes``."""
+    cost: float
+    """Nanoseconds for one sample of the output, by the table in ``costs``."""
     runner: Method = field(repr=False)
     padded: Strips = field(repr=False)
 
@@ -82,14 +84,18 @@ class Plan:
         sums = self._run(image, first, last, None)
         return sums if self.bank.each or sums.shape[2] == 1 else np.ascontiguousarray(sums)
 
+    def planes(self, image: Rows, first: int, last: int) -> NDArray[Any]:
+        """Like ``sums``, but as the method leaves them: of any strides, and not to be written to."""
+        return self._run(image, first, last, None)
+
     def values(self, image: Rows, first: int, last: int) -> NDArray[np.float32]:
         """Scaled sums of output rows first..last, without bias: float32, an array of its own."""
-        return scaled(self._run(image, first, last, None), self.bank, self._once)
+        return scaled(self._run(image, first, last, None), self.bank, self.once)
 
     def write(self, image: Rows, first: int, last: int, out: NDArray[np.float32]) -> None:
         """Scaled sums of output rows first..last into ``out``, (last - first, W', output channels), any strides."""
         sums = self._run(image, first, last, out)
-        scale_into(out, sums, self.bank, self._once)
+        scale_into(out, sums, self.bank, self.once)
 
     def _run(self, image: Rows, first: int, last: int, out: NDArray[Any] | None) -> NDArray[Any]:
         watched = image if self.whole else _Watched(image)
@@ -104,7 +110,7 @@ class Plan:
         return blas.one_thread() if self.method in ("gemm", "separable") else nullcontext()
 
     @property
-    def _once(self) -> bool:
+    def once(self) -> bool:
         """Whether sums are whole numbers, to be rounded once: also those that only samples smaller than their type
         allows keep exact."""
         return self.whole and self.bank.integers is not None
@@ -170,11 +176,31 @@ def make_plan(
         bound=bank.bound(peak),
         strip_rows=max(1, min(best.strip_rows, geometry.rows.out)),
         whole=whole,
-        cost=best.cost,
+        peak=peak,
         reason=_reason(best, found),
+        cost=best.cost,
         runner=runner,
         padded=Strips(border, geometry.rows.size, columns.size, columns.start(0), columns.padded),
     )
+
+
+def join_plans(plans: Sequence[Plan]) -> Plan | None:
+    """One sum for several of one window on the same samples; None if it would take no less than they do by themselves.
+
+    Samples and border are those of the first. ``taps`` share nothing but the strip, which is not worth it.
+    """
+    first = plans[0]
+    if len({plan.bank.weights.shape[1:] for plan in plans}) > 1:
+        return None
+    joint = make_plan(
+        join_banks([plan.bank for plan in plans]),
+        first.geometry,
+        first.border,
+        first.channels,
+        peak=first.peak,
+        whole=first.whole,
+    )
+    return joint if joint.method != "taps" and joint.cost * len(plans) < sum(plan.cost for plan in plans) else None
 
 
 def _reason(best: Choice, found: list[Choice]) -> str:

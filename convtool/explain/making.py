@@ -11,13 +11,15 @@ import numpy as np
 from convtool.batch import implied
 from convtool.explain.crops import automatic_crop, cropped
 from convtool.explain.model import Array, Crop, ExplainedMap, Explanation, Filter, Source
-from convtool.filtering import MapPlan, Member, filter_map, plan_map
+from convtool.filtering import filter_map
 from convtool.kernel import Kernel, KernelSet
+from convtool.layers import Layer, Stack
 from convtool.light import SRGB, light_of
 from convtool.maps import Settings, list_maps
 from convtool.naming import MapName, make_naming
 from convtool.naming import Source as NamedSource
 from convtool.picture import Picture
+from convtool.planning import MapPlan, Member, plan_map
 from convtool.tone import FULL
 
 LARGEST_WEIGHT = 9999
@@ -45,7 +47,7 @@ def explain(
     naming = make_naming(None, None, stdin=False, raw=_raw(settings))
     labels = [MapName(spec.label, spec.kernel, at) for at, spec in enumerate(list_maps(sets, settings))]
     targets = naming.targets(NamedSource(name), labels)
-    own = implied(settings, targets[0].format)
+    own = implied(Stack((Layer(tuple(sets), settings),)), targets[0].format).settings
     notes: list[str] = []
     light = light_of(picture.metadata.get("icc_profile"), notes) if own.linear else SRGB
     plans = [plan_map(spec, part.layout, own, light) for spec in list_maps(sets, own)]

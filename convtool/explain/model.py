@@ -30,12 +30,14 @@ from convtool.errors import UsageError
 from convtool.explain.sums import Taps, Window, slices_of, window_of
 from convtool.explain.toning import Number, Step, tone_steps
 from convtool.extent import Extent
-from convtool.filtering import FeatureMap, MapPlan, Member
+from convtool.filtering import FeatureMap
 from convtool.geometry import Axis, Geometry, Pair
+from convtool.maprun import weighted_sum
 from convtool.maps import Settings
 from convtool.merging import merge
 from convtool.options import Range
 from convtool.picture import Picture
+from convtool.planning import MapPlan, Member
 
 Array = NDArray[Any]
 
@@ -114,7 +116,7 @@ class Filter:
         rows = self.member.selection.rows(self.picture.samples)
         with np.errstate(over="ignore", invalid="ignore"):
             if self.weighted:
-                weighted, alpha = self.member.weighted(self.plan.source), self.picture.opacity
+                weighted, alpha = weighted_sum(self.member, self.plan), self.picture.opacity
                 strips = [weighted.values(rows, alpha, first, last)[0] for first, last in self.plan.strips()]
                 return np.concatenate(strips).transpose(2, 0, 1)
             strips = [self.member.plan.values(rows, first, last) for first, last in self.plan.strips()]
