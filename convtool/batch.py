@@ -20,6 +20,13 @@ from convtool.options import Range
 from convtool.picture import Layout
 
 
+class SheetOptions(NamedTuple):
+    """How contact sheets are made: ``png`` or ``html``, and the colours of maps; None: by what each is."""
+
+    format: str = "png"
+    colormap: str | None = None
+
+
 class Options(NamedTuple):
     """What a run does with files, apart from what is computed."""
 
@@ -33,6 +40,8 @@ class Options(NamedTuple):
     verify: int = 0
     stdin: bytes | InputError = b""
     """What came in on standard input, or why it cannot be used."""
+    sheet: SheetOptions | None = None
+    """Also a contact sheet of every input."""
     threads: int = 1
     """Those that may work on one picture."""
     debug: bool = False
@@ -50,17 +59,31 @@ class Work:
     skip: bool = False
 
 
+class SheetWork(NamedTuple):
+    """The contact sheet of one input and where it goes."""
+
+    source: Source
+    target: Target
+    skip: bool = False
+
+
 class Job(NamedTuple):
     """All maps of one input."""
 
     source: Source
     works: tuple[Work, ...]
     stack: Stack
+    sheet: SheetWork | None = None
 
     @property
-    def last(self) -> Work:
-        """The map with which the input is done: those that are skipped come first."""
-        return next((work for work in reversed(self.works) if not work.skip), self.works[-1])
+    def outputs(self) -> tuple[Work | SheetWork, ...]:
+        """Everything that is written for this input."""
+        return (*self.works, self.sheet) if self.sheet else self.works
+
+    @property
+    def last(self) -> Work | SheetWork:
+        """The output with which the input is done: those that are skipped come first."""
+        return next((each for each in reversed(self.outputs) if not each.skip), self.outputs[-1])
 
 
 class Written(NamedTuple):
@@ -83,10 +106,17 @@ class Written(NamedTuple):
     frame: int = 0
 
 
-class Skipped(NamedTuple):
-    """A map whose output existed."""
+class Drawn(NamedTuple):
+    """A contact sheet that was written, with so many maps."""
 
-    work: Work
+    work: SheetWork
+    maps: int
+
+
+class Skipped(NamedTuple):
+    """A map or sheet whose output existed."""
+
+    work: Work | SheetWork
 
 
 class Failed(NamedTuple):
@@ -96,7 +126,7 @@ class Failed(NamedTuple):
     reason: str
 
 
-Result = Written | Skipped | Failed
+Result = Written | Drawn | Skipped | Failed
 
 
 def plan_run(sources: Sequence[Source], stack: Stack, options: Options) -> list[Job]:
@@ -105,8 +135,8 @@ def plan_run(sources: Sequence[Source], stack: Stack, options: Options) -> list[
     UsageError and KernelError for options that do not fit together, OutputError for outputs that collide, exist or
     are inputs.
     """
-    jobs = list(_jobs(sources, stack, options.naming))
-    works = [work for job in jobs for work in job.works]
+    jobs = list(_jobs(sources, stack, options))
+    works = [work for job in jobs for work in job.outputs]
     _check_counts(sources, jobs, options.naming)
     problems = check_collisions((work.source, work.target) for work in works)
     if problems:
@@ -121,13 +151,17 @@ def plan_run(sources: Sequence[Source], stack: Stack, options: Options) -> list[
         raise OutputError(f"{shown}: {exists}; --force replaces, --skip-existing leaves {it}")
     if options.skip_existing:
         jobs = [
-            job._replace(works=tuple(replace(w, skip=True) if w.target.path in existing else w for w in job.works))
+            job._replace(
+                works=tuple(replace(w, skip=True) if w.target.path in existing else w for w in job.works),
+                sheet=job.sheet and job.sheet._replace(skip=job.sheet.target.path in existing),
+            )
             for job in jobs
         ]
     return jobs
 
 
-def _jobs(sources: Sequence[Source], stack: Stack, naming: Naming) -> Iterator[Job]:
+def _jobs(sources: Sequence[Source], stack: Stack, options: Options) -> Iterator[Job]:
+    naming = options.naming
     variants: dict[str, Stack] = {}
     names = [MapName(spec.label, spec.kernel, index) for index, spec in enumerate(stack_maps(stack)[-1])]
     for source in sources:
@@ -140,7 +174,10 @@ def _jobs(sources: Sequence[Source], stack: Stack, naming: Naming) -> Iterator[J
             raise UsageError(refusal(format_name, layout) or "")
         pairs = zip(stack_maps(own)[-1], targets, strict=True)
         works = tuple(Work(source, spec, index, target) for index, (spec, target) in enumerate(pairs))
-        yield Job(source, works, own)
+        sheet = None
+        if options.sheet is not None:
+            sheet = SheetWork(source, naming.sheet_target(source, len(works), options.sheet.format))
+        yield Job(source, works, own, sheet)
 
 
 def implied(stack: Stack, format_name: str) -> Stack:
@@ -191,8 +228,8 @@ def _counted(messages: Sequence[str]) -> str:
 
 def make_folders(jobs: Sequence[Job]) -> None:
     """Create the folders of all outputs; raises OutputError naming the one that cannot be written."""
-    works = (work for job in jobs for work in job.works if not (work.skip or work.target.stdout))
-    for folder in sorted(map(Path, {os.path.dirname(work.target.path) for work in works})):
+    outputs = (each for job in jobs for each in job.outputs if not (each.skip or each.target.stdout))
+    for folder in sorted(map(Path, {os.path.dirname(each.target.path) for each in outputs})):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError:

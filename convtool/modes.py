@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,14 @@ BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
 WHITE_IS_ZERO, UNSIGNED = 0, 1
 
 INTEGERS = "its 32-bit integers became float samples, exact up to 16,777,216"
+
+
+def stored_as(path: Path) -> tuple[str, bool]:
+    """Pillow's mode of a file, ``npy`` for an array, and whether its EXIF orientation turns it; raises OSError."""
+    if path.suffix.lower() == ".npy":
+        return "npy", False
+    with Image.open(path) as image:
+        return image.mode, orientation_of(image) in UPRIGHT
 
 
 def picture_from_image(image: Image.Image) -> Picture:

@@ -79,6 +79,29 @@ class Naming(NamedTuple):
         start, end = f"{_plainly(*folder)}{stem}_", f".{ext}"
         return [Target(start + name.label + end, format_name) for name in maps]
 
+    def sheet_target(self, source: Source, maps: int, ext: str) -> Target:
+        """Where the contact sheet of an input goes: ``{stem}_sheet``, or a template filled with the map ``sheet``.
+
+        Raises UsageError for standard output, which holds one picture.
+        """
+        if self.kind == "stdout":
+            raise UsageError(
+                "--sheet writes a picture of its own, and standard output takes one; name a folder with -o"
+            )
+        name = MapName("sheet", "sheet", maps)
+        if self.kind == "file":
+            path = Path(self.output)
+            return Target(str(path.with_name(f"{path.stem}_sheet.{ext}")), ext)
+        stem, own = self._stem_and_ext(source)
+        if self.kind == "template":
+            path = Path(self._filled(source, name, stem, own))
+            mark = "" if "{map}" in self.output or "{kernel}" in self.output else "_sheet"
+            return Target(str(path.with_name(f"{path.stem}{mark}.{ext}")), ext)
+        return Target(str(self._folder(source) / f"{stem}_{name.label}.{ext}"), ext)
+
+    def _folder(self, source: Source) -> Path:
+        return Path(source.path).parent if self.kind == "beside" else Path(self.output) / source.parent
+
     def _target(self, source: Source, name: MapName) -> Target:
         if self.kind == "stdout":
             suffix = "" if source.stdin else Path(source.path).suffix

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from convtool.batch import Failed, Result, Skipped, Written
+from convtool.batch import Drawn, Failed, Result, Skipped, Written
 
 
 @dataclass
@@ -15,6 +15,7 @@ class Report:
 
     inputs: int
     written: int = 0
+    sheets: int = 0
     skipped: int = 0
     failed: int = 0
     """Inputs of which something failed."""
@@ -42,6 +43,9 @@ class Report:
         if isinstance(result, Skipped):
             self.skipped += 1
             return
+        if isinstance(result, Drawn):
+            self.sheets += 1
+            return
         self.written += result.frame == 0
         counts = self._clipped.setdefault(result.work.spec.label, [0, 0])
         counts[0] += result.clipped
@@ -52,6 +56,8 @@ class Report:
     def summary(self) -> Iterator[str]:
         """The lines that end a run."""
         parts = [_count(self.written, "map") + " written"]
+        if self.sheets:
+            parts.append(_count(self.sheets, "sheet"))
         if self.skipped:
             parts.append(f"{_count(self.skipped, 'map')} skipped")
         if self.failed:
@@ -76,6 +82,8 @@ def _fields(result: Result) -> dict[str, Any]:
         return {"input": result.path, "error": result.reason}
     if isinstance(result, Skipped):
         return {"input": result.work.source.path, "output": result.work.target.path, "skipped": True}
+    if isinstance(result, Drawn):
+        return {"input": result.work.source.path, "output": result.work.target.path, "sheet": True, "maps": result.maps}
     return _map_fields(result)
 
 

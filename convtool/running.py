@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from convtool.atomic import replacing
-from convtool.batch import Failed, Job, Options, Result, Skipped, Work, Written
+from convtool.batch import Drawn, Failed, Job, Options, Result, SheetOptions, SheetWork, Skipped, Work, Written
 from convtool.decode import read_layout, read_picture
 from convtool.encode import frames_refusal
 from convtool.errors import ConvtoolError, InputError
@@ -32,8 +32,8 @@ SHARED_FROM = 0.1
 def run_job(job: Job, options: Options) -> Iterator[Result]:
     """Read an input, filter it and write its maps, one result a map; a failure ends this input only."""
     todo = [work for work in job.works if not work.skip]
-    yield from (Skipped(work) for work in job.works if work.skip)
-    if not todo:
+    yield from (Skipped(work) for work in job.outputs if work.skip)
+    if all(work.skip for work in job.outputs):
         return
     try:
         yield from _run(job, todo, options)
@@ -52,16 +52,36 @@ def run_job(job: Job, options: Options) -> Iterator[Result]:
 
 def _run(job: Job, todo: Sequence[Work], options: Options) -> Iterator[Result]:
     picture = read_picture(_origin(job.source, options), _limits(job, options))
-    frames = chosen_frames(picture, {work.target.format for work in todo})
+    frames = chosen_frames(picture, {work.target.format for work in todo or job.works})
     light = light_for(picture, job.stack.settings)
     plans = plan_frames(job, [frame.layout for frame in frames], light)
     height, width, channels = picture.rows.shape
     packing = options.threads if height * width * channels >= THREADS_FROM else 1
     options = options._replace(encoding=options.encoding._replace(threads=packing))
-    if len(frames) == 1 and not options.verify:
-        yield from _streamed(todo, plans[0], picture, options)
-    else:
-        yield from _held(todo, plans, frames, options)
+    single = len(frames) == 1 and not options.verify
+    found = _streamed(todo, plans[0], picture, options) if single else _held(todo, plans, frames, options)
+    clipped: dict[int, int] = {}
+    for result in found:
+        clipped.setdefault(result.work.index, result.clipped)
+        yield result
+    if job.sheet is not None and not job.sheet.skip:
+        with _writing(job.sheet):
+            yield _draw(job.sheet, frames[0], plans[0], clipped, options)
+
+
+def _draw(work: SheetWork, picture: Picture, plan: StackPlan, clipped: dict[int, int], options: Options) -> Drawn:
+    """Draw the contact sheet of an input."""
+    from convtool.cells import cells
+    from convtool.sheet import side_for, write_sheet
+
+    asked = options.sheet or SheetOptions()
+    name = "standard input" if work.source.stdin else Path(work.source.path).name
+    side = side_for(len(plan.maps) + 1, asked.format)
+    threads = _threads(sum(each.seconds for layer in plan.layers for each in layer.maps), options)
+    found = cells(name, picture, plan, clipped, side=side, colormap=asked.colormap, threads=threads)
+    with replacing(Path(work.target.path)) as file:
+        write_sheet(found, name, asked.format, file)
+    return Drawn(work, len(plan.maps))
 
 
 def plan_frames(job: Job, layouts: Sequence[Layout], light: Light = SRGB) -> list[StackPlan]:
@@ -158,7 +178,7 @@ def _threads(seconds: float, options: Options) -> int:
 
 
 @contextmanager
-def _writing(work: Work) -> Iterator[None]:
+def _writing(work: Work | SheetWork) -> Iterator[None]:
     """What goes wrong while a map is written is told with its name."""
     try:
         yield

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from convtool.batch import Job, Options, Result, Skipped, Written
+from convtool.batch import Drawn, Job, Options, Result, SheetWork, Skipped, Written
 from convtool.errors import Terminated
 from convtool.holding import deferred, recording, release, start_over
 from convtool.running import run_job
@@ -80,6 +80,7 @@ def _end(number: int, _: object) -> None:
 
 def _slim(result: Result) -> tuple[Any, ...]:
     """A result as it goes through the pipe: the parent knows the work, its number among the job's is enough."""
-    if isinstance(result, Written | Skipped):
-        return result._replace(work=result.work.index)  # type: ignore[arg-type]
+    if isinstance(result, Written | Drawn | Skipped):
+        number = -1 if isinstance(result.work, SheetWork) else result.work.index
+        return result._replace(work=number)  # type: ignore[arg-type]
     return result

@@ -132,7 +132,7 @@ class Workers:
     def _hand_out(self) -> None:
         """Give every worker enough to do, and start workers while there is more to do."""
         while (index := self._upcoming()) is not None:
-            if all(each.skip for each in self._jobs[index].works):
+            if all(each.skip for each in self._jobs[index].outputs):
                 self._do_here(index)
                 continue
             free = min(self._workers, key=lambda worker: len(worker.held), default=None)
@@ -193,7 +193,7 @@ class Workers:
             worker.whole = False
             return
         if not isinstance(result, Failed):
-            work = self._jobs[index].works[result.work]
+            work = self._jobs[index].outputs[result.work]
             result = result._replace(work=work)
             worker.whole = work is self._jobs[index].last
         self._results.setdefault(index, []).append(result)
@@ -215,7 +215,7 @@ class Workers:
         worker.process.join()
         worker.pipe.close()
         if worker.held:
-            for each in self._jobs[worker.held[0]].works:
+            for each in self._jobs[worker.held[0]].outputs:
                 if not (each.skip or each.target.stdout):
                     clear_left_over(Path(each.target.path), worker.process.pid)
 

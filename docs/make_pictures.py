@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from convtool import apply
+from convtool.cells import cells
 from convtool.explain import explain
 from convtool.explain.animation import animation
 from convtool.explain.demos import load_demo
 from convtool.explain.stepping import steps_of
+from convtool.layers import Layer, make_stack
 from convtool.library import Library
+from convtool.maps import Settings
+from convtool.picture import picture_from_array
+from convtool.planning import plan_stack
+from convtool.sheet import write_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
@@ -39,6 +46,17 @@ def main() -> None:
     demo = load_demo("rgb")
     layer = explain(demo.picture, Library().load_all(demo.kernels), demo.settings, name=demo.file, demo=demo.name)
     (PICTURES / "layer.gif").write_bytes(animation(layer, steps_of(layer, "--animate"), gif=True))
+    sheet(scene)
+
+
+def sheet(scene: Image.Image) -> None:
+    """The contact sheet of the README: eight directions, signed."""
+    picture = picture_from_array(np.asarray(scene))
+    layers = [Layer(tuple(Library().load_all(["kirsch"])), Settings(channels="luma"))]
+    plan = plan_stack(make_stack(layers), picture.layout)
+    with tempfile.TemporaryFile() as file:
+        write_sheet(cells("scene.png", picture, plan, {}, side=240, colormap=None), "scene.png", "png", file)
+        Image.open(file).save(PICTURES / "sheet.jpg", quality=90)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,8 @@ def test_recipes_run_in_order(tmp_path: Path) -> None:
         "scene-3-emboss.png",
         "layer.gif",
         "lighthouse.html",
+        "sheet/scene_sheet.png",
+        *(f"sheet/scene_kirsch-{angle}.png" for angle in range(0, 360, 45)),
     }
 
 
@@ -102,3 +104,16 @@ def test_the_sum_that_is_shown_is_what_is_printed() -> None:
     command = [sys.executable, "-m", "convtool", "explain", "sample_images/teaching.png", "-k", "sobel-x", "--pad", "0"]
     run = subprocess.run([*command, "--at", "1,4"], cwd=ROOT, capture_output=True, text=True)
     assert text in run.stdout
+
+
+def test_the_plan_that_is_shown_is_what_is_printed() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "convtool", "plan", "8x8", "-k", "sharpen", "-p", "0"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = README.partition("```\nsharpen\n")[2].partition("```")[0]
+    assert shown
+    assert run.stdout.startswith(f"sharpen\n{shown}")

@@ -25,6 +25,7 @@ class LazyGroup(click.Group):
     commands_by_name: ClassVar = {
         "apply": ("convtool.cli.apply", "Filter pictures: one image per feature map."),
         "explain": ("convtool.cli.explain", "Show the sum behind every pixel of a run."),
+        "plan": ("convtool.cli.plan", "Shapes, parameters and cost of layers."),
         "kernels": ("convtool.cli.kernels", "List, show and check kernels."),
     }
 
@@ -59,6 +60,7 @@ Examples:
   convtool apply photo.jpg --kernel sobel
   convtool apply photo.jpg -k gaussian:sigma=2 -o soft.png
   convtool apply photos/ -k sharpen -o sharp/
+  convtool plan 224x224x3 --stack edges
   convtool kernels
 """
 

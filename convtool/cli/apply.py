@@ -9,7 +9,8 @@ import click
 
 from convtool import console, options
 from convtool.cli import types
-from convtool.cli.layered import LayeredCommand, layer_options, stack_of
+from convtool.cli.layered import layer_options, stack_of
+from convtool.cli.sheet_option import SheetCommand
 from convtool.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ Exit codes: 0 all written, 1 an input failed, 2 refused before any pixel was rea
 """
 
 
-@click.command("apply", cls=LayeredCommand, epilog=EPILOG, short_help="Filter pictures: one image per feature map.")
+@click.command("apply", cls=SheetCommand, epilog=EPILOG, short_help="Filter pictures: one image per feature map.")
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.option("--files0-from", "files0", metavar="F", help="Take inputs from file F too (- is stdin), each "
               "ended by a NUL byte, as find -print0 does.")  # fmt: skip
@@ -54,6 +55,10 @@ Exit codes: 0 all written, 1 an input failed, 2 refused before any pixel was rea
 @click.option("--compress", type=types.COMPRESS, default="fast", help="Of png and tif.  [fast]")
 @click.option("--force", is_flag=True, help="Replace outputs that exist.")
 @click.option("--skip-existing", is_flag=True, help="Leave outputs that exist.")
+@click.option("--sheet", type=types.word("sheet", options.SHEETS), help="Also a labelled contact sheet of the input"
+              " and its maps, as png or as html; --sheet alone is png.")  # fmt: skip
+@click.option("--colormap", type=types.word("colormap", options.COLORMAPS), help="Colours of grey maps on the sheet.  "
+              "[diverging for signed maps, else grey]")  # fmt: skip
 @click.option("-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Workers side by side.  [all cores]")
 @click.option("--dry-run", is_flag=True, help="Show outputs, shapes, methods and memory; read headers only.")
 @click.option("--json", "json_", is_flag=True, help="One JSON line per map on stdout.")
@@ -63,6 +68,8 @@ Exit codes: 0 all written, 1 an input failed, 2 refused before any pixel was rea
 @click.option("--max-bytes", type=click.IntRange(1), default=options.MAX_BYTES, metavar="N",
               help="Refuse more on stdin and in lists.  [1 GiB]")  # fmt: skip
 @click.option("--lenient", is_flag=True, help="Take what can be read of damaged files, and say so.")
+@click.option("--as", "tool", type=types.word("as", options.TOOLS), help="Print this run as code or a command for "
+              "another tool, and stop.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what is done, and how.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
@@ -78,7 +85,7 @@ def command(**given: Any) -> int:
 
         given["inputs"] = (*given["inputs"], *listed_inputs(given["files0"], given["max_bytes"]))
     _check_words(given)
-    if given["json_"] or given["dry_run"]:
+    if given["json_"] or given["dry_run"] or given["tool"]:
         check_stdout("the result")
     from convtool.batch import plan_run
     from convtool.library import Library
@@ -90,6 +97,10 @@ def command(**given: Any) -> int:
             console.say(note)
     found, run_options = _prepare(given)
     jobs = plan_run(found.sources, stack, run_options)
+    if given["tool"]:
+        from convtool.cli.elsewhere import print_translated
+
+        return print_translated(jobs, found.failures, run_options, given["tool"])
     if given["dry_run"]:
         from convtool.cli.dryrun import dry_run
 
@@ -109,6 +120,10 @@ def _check_words(given: dict[str, Any]) -> None:
         raise UsageError("--force and --skip-existing contradict each other; give one of them")
     if given["files0"] == "-" and "-" in given["inputs"]:
         raise UsageError("standard input is the list of inputs already; leave out the input -")
+    if given["colormap"] and not given["sheet"]:
+        raise UsageError("--colormap colours the contact sheet; add --sheet")
+    if given["tool"] and "-" in given["inputs"]:
+        raise UsageError("--as needs the name of a picture, and standard input has none")
     if list(given["inputs"]).count("-") > 1:
         raise UsageError("standard input (-) is given twice")
     stdout = given["output"] == "-" or (given["output"] is None and "-" in given["inputs"])
@@ -121,7 +136,7 @@ def _check_words(given: dict[str, Any]) -> None:
 
 
 def _prepare(given: dict[str, Any]) -> tuple[Found, Options]:
-    from convtool.batch import Options
+    from convtool.batch import Options, SheetOptions
     from convtool.encode import Encoding
     from convtool.inputs import find_inputs
     from convtool.limits import Limits
@@ -157,10 +172,11 @@ def _prepare(given: dict[str, Any]) -> tuple[Found, Options]:
             naming=naming,
             encoding=Encoding(given["quality"], given["compress"]),
             limits=Limits(given["max_pixels"], reduce_16bit=given["dtype"] == "uint8", lenient=given["lenient"]),
-            force=given["force"],
+            force=given["force"] or given["tool"] is not None,  # nothing is written then
             skip_existing=given["skip_existing"],
             measure=given["json_"],
             verify=given["verify"] or 0,
+            sheet=SheetOptions(given["sheet"], given["colormap"]) if given["sheet"] else None,
             stdin=data,
             debug=given["debug"],
         ),

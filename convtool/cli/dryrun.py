@@ -7,8 +7,11 @@ import json as json_module
 from convtool import console
 from convtool.batch import Job, Options
 from convtool.errors import ConvtoolError
+from convtool.layerfacts import stack_facts
 from convtool.memory import peak_bytes
+from convtool.picture import Layout
 from convtool.planning import MapPlan
+from convtool.plantable import plan_lines
 from convtool.running import job_layout, plan_frames
 from convtool.stdio import print_line
 
@@ -16,9 +19,11 @@ from convtool.stdio import print_line
 def dry_run(jobs: list[Job], unread: list[tuple[str, str]], options: Options, *, json: bool, verbose: bool) -> int:
     """Print the outputs, shapes, methods and memory of a run; exit code 1 if an input cannot be done.
 
-    ``unread`` are folders that cannot be listed, and why; ``verbose`` adds why each method was chosen.
+    ``unread`` are folders that cannot be listed, and why; ``verbose`` adds why each method was chosen, and the table of
+    ``convtool plan``, once for all inputs of one shape.
     """
     outputs, failures, peak = 0, len(unread), 0
+    told: set[Layout] = set()
     for path, reason in unread:
         _fail(path, reason, json=json)
     for job in jobs:
@@ -45,6 +50,16 @@ def dry_run(jobs: list[Job], unread: list[tuple[str, str]], options: Options, *,
                 print_line(f"  -> {console.shown(work.target.path)}  {plan.layout}  {plan.spec.range}  {plan.methods}")
                 if verbose:
                     print_line(f"     because {plan.reasons}")
+        if verbose and not json and layout not in told:
+            told.add(layout)
+            for line in plan_lines(stack_facts(whole)):
+                print_line(f"     {console.shown(line)}".rstrip())
+        if job.sheet is not None:
+            from convtool.cells import held_bytes
+
+            outputs += not job.sheet.skip
+            peak = max([peak, *(peak_bytes(whole, plan, "png") + held_bytes(whole) for plan in plans)])
+            _sheet(job, json=json)
     if not json:
         count = len(jobs) + len(unread)
         inputs = f"{count} input{'' if count == 1 else 's'}"
@@ -52,6 +67,18 @@ def dry_run(jobs: list[Job], unread: list[tuple[str, str]], options: Options, *,
             f"{inputs}, {outputs} output{'' if outputs == 1 else 's'}, 0 collisions, peak about {peak // 10**6} MB"
         )
     return 1 if failures else 0
+
+
+def _sheet(job: Job, *, json: bool) -> None:
+    """The contact sheet of an input."""
+    assert job.sheet is not None
+    path = job.sheet.target.path
+    if json:
+        print_line(json_module.dumps({"input": job.source.path, "output": path, "sheet": True, "maps": len(job.works)}))
+    elif job.sheet.skip:
+        print_line(f"  -- {console.shown(path)}  exists, skipped")
+    else:
+        print_line(f"  -> {console.shown(path)}  contact sheet of {len(job.works)} maps")
 
 
 def _fail(path: str, reason: str, *, json: bool) -> None:

@@ -81,7 +81,7 @@ def _is_much(jobs: Sequence[Job]) -> bool:
         return False
     seconds = 0.0
     for job in jobs:
-        if not all(work.skip for work in job.works):
+        if not all(work.skip for work in job.outputs):
             with contextlib.suppress(OSError, ValueError):
                 seconds += SECONDS_PER_FILE + Path(job.source.path).stat().st_size * SECONDS_PER_BYTE * len(job.works)
         if seconds > ALONE:
