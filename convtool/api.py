@@ -136,7 +136,7 @@ def _layer(given: object) -> Layer:
 
 
 def _layer_settings(given: Mapping[str, Any]) -> Settings:
-    """The settings of a layer from its options, those that are missing or None by default."""
+    """The settings of a layer from its options; what is missing is by default, and None where that is the default."""
     read: dict[str, Callable[[Any], Any]] = {
         "stride": lambda value: _pair(value, "stride"),
         "pad": _padding,
@@ -151,7 +151,12 @@ def _layer_settings(given: Mapping[str, Any]) -> Settings:
         "activation": lambda value: options.parse_activation(_text(value, "activation")),
         "pool": lambda value: options.parse_pool(_text(value, "pool")),
     }
-    found = {LAYER_WORDS[word]: read[word](value) for word, value in given.items() if value is not None}
+    nothing = ("border", "channels", "bias", "merge", "maps", "activation", "pool")
+    found = {
+        LAYER_WORDS[word]: read[word](value)
+        for word, value in given.items()
+        if value is not None or word not in nothing
+    }
     return Settings(**found)
 
 

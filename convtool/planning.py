@@ -292,7 +292,8 @@ def _grouped(maps: tuple[MapPlan, ...]) -> tuple[tuple[Group, ...], tuple[MapPla
     alike: dict[tuple[object, ...], list[int]] = {}
     for place, plan in enumerate(maps):
         first = plan.members[0]
-        keys = {(m.inputs, m.selection, m.geometry, m.border) for m in plan.members}
+        # Whole-number weights stay apart from others, beside which their sums would no longer be exact.
+        keys = {(m.inputs, m.selection, m.geometry, m.border, m.plan.exact, m.plan.once) for m in plan.members}
         if len(keys) == 1 and (first.selection.summed or first.selection.maps == first.selection.channels == 1):
             alike.setdefault(keys.pop(), []).append(place)
     groups: list[Group] = []
