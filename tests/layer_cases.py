@@ -142,8 +142,9 @@ def activated(y: Array, activation: str) -> Array:
     if activation == "abs":
         return np.where(y < 0, -y, y)
     if activation == "sigmoid":
-        return np.asarray(1 / (1 + np.exp(-y)))
-    return np.asarray(1 - 2 / (np.exp(2 * y) + 1)) if activation == "tanh" else y
+        with np.errstate(over="ignore"):  # to infinity, and 1 / infinity is right
+            return np.asarray(1 / (1 + np.exp(-y)))
+    return np.tanh(y) if activation == "tanh" else y
 
 
 def pooled(y: Array, how: str, size: Pair, stride: Pair) -> Array:
