@@ -12,6 +12,7 @@ from typing import Any
 
 from convtool.batch import Drawn, Job, Options, Result, SheetWork, Skipped, Written
 from convtool.errors import Terminated
+from convtool.heap import keep_freed_memory
 from convtool.holding import deferred, recording, release, start_over
 from convtool.running import run_job
 
@@ -38,6 +39,7 @@ def serve(pipe: Connection, options: Options, jobs: Sequence[Job] = (), others: 
     for other in others:
         other.close()  # the parent's ends: while a worker held one, its neighbour would outlive a killed parent
     start_over()
+    keep_freed_memory()
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the parent decides
     signal.signal(signal.SIGTERM, _end)
