@@ -1,6 +1,6 @@
 """From file to file against the tools people use today: whole commands, start-up included.
 
-    python -m benchmarks.files                     # all of it, half an hour, into docs/benchmarks-files.md
+    python -m benchmarks.files                     # all of it, twenty minutes, into docs/benchmarks-files.md
     python -m benchmarks.files --quick             # few pictures, one run or two each, on the terminal only
     python -m benchmarks.files --only 12           # rows whose name contains this, on the terminal only
 
@@ -75,7 +75,7 @@ class Effort(NamedTuple):
     seconds: float
 
 
-FULL, QUICK = Effort(100, 500, 3, 10), Effort(5, 30, 1, 1)
+FULL, QUICK = Effort(100, 500, 2, 4), Effort(5, 30, 1, 1)
 
 
 class Bench:
@@ -128,7 +128,7 @@ class Bench:
     def rounds(self, commands: dict[str, Command], work: Work, found: dict[str, Found]) -> None:
         """Median of interleaved runs; the first, which was checked, counts where there is no second."""
         times: dict[str, list[float]] = {name: [] for name in commands}
-        rounds, least = self.effort.rounds, 3 if self.effort is FULL else 0
+        rounds, least = self.effort.rounds, 1 if self.effort is FULL else 0
         if work.source.name.startswith("small"):  # a tenth of a second each: more often
             rounds = least = rounds * 4
         for _ in range(rounds):

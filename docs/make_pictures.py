@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from convtool.maps import Settings
 from convtool.picture import picture_from_array
 from convtool.planning import plan_stack
 from convtool.sheet import write_sheet
+from tests.trained import first_layer
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
@@ -47,6 +51,20 @@ def main() -> None:
     layer = explain(demo.picture, Library().load_all(demo.kernels), demo.settings, name=demo.file, demo=demo.name)
     (PICTURES / "layer.gif").write_bytes(animation(layer, steps_of(layer, "--animate"), gif=True))
     sheet(scene)
+    trained()
+
+
+def trained() -> None:
+    """The contact sheet of a trained first layer, by the command itself."""
+    weights, biases = first_layer("rnet")
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder, "rnet.npz"), conv1=weights, bias1=biases)
+        shutil.copy(ROOT / "sample_images" / "scene.png", folder)
+        command = (
+            "apply scene.png -k rnet.npz#conv1 --bias-from rnet.npz#bias1 --mean 127.5 --std 128 -p 0 --sheet -o maps/"
+        )
+        subprocess.run([sys.executable, "-m", "convtool", *command.split()], cwd=folder, check=True)
+        Image.open(Path(folder, "maps", "scene_sheet.png")).convert("RGB").save(PICTURES / "trained.jpg", quality=85)
 
 
 def sheet(scene: Image.Image) -> None:
