@@ -2,7 +2,7 @@
 
 A map of one channel is shown by its raw values: in blue, white and red if it is signed, in grey if not. It counts as
 signed if it has negative values and another range than clip, or clip only because its kernel names no range (as those
-of a bank) and a tenth of it is negative.
+of a bank) and a tenth of it is negative, or the samples were scaled for a network.
 Colour maps, and those of linear light, are shown as they are written.
 """
 
@@ -122,7 +122,9 @@ def _map(plan: MapPlan, shown: FeatureMap, clipped: int, box: tuple[int, int], c
         shade = (mean - low) / ((high - low) or 1) * 255
     else:
         unsaid = all(member.kernel.range is None for member in plan.members)
-        negative = unsaid and float((samples[..., 0] < 0).mean()) > NEGATIVE_SHARE
+        # Scaled for a network, samples are small numbers around zero, and so are the answers.
+        network = not plan.settings.scaling.plain
+        negative = unsaid and (network or float((samples[..., 0] < 0).mean()) > NEGATIVE_SHARE)
         signed = extent.low < 0 and (plan.spec.range.how != "clip" or negative)
         shade = _shown(mean[..., 0], colormap or ("diverging" if signed else "grey"), plan)
     return Cell(_finished(np.rint(shade), opacity, box), plan.spec.label, facts)
