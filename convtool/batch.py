@@ -229,7 +229,11 @@ def _counted(messages: Sequence[str]) -> str:
 def make_folders(jobs: Sequence[Job]) -> None:
     """Create the folders of all outputs; raises OutputError naming the one that cannot be written."""
     outputs = (each for job in jobs for each in job.outputs if not (each.skip or each.target.stdout))
-    for folder in sorted(map(Path, {os.path.dirname(each.target.path) for each in outputs})):
+    beside = {os.path.dirname(job.source.path) for job in jobs}
+    for name in sorted({os.path.dirname(each.target.path) for each in outputs}):
+        folder = Path(name)
+        if name in beside and not folder.is_dir():
+            continue  # of an input that is not there: it will be told as such
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError:

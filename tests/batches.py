@@ -47,7 +47,14 @@ def started(*arguments: object, command: list[str] | None = None, **options: Any
     """A run in a session of its own; nothing of it is left behind, whatever happens."""
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     line = [*(command or COMMAND), *map(str, arguments)]
-    with subprocess.Popen(line, start_new_session=True, **(pipes | options)) as process:
+    # Under nohup the tests ignore it, and so would what they start.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL) if "preexec_fn" not in options else None
+    try:
+        begun = subprocess.Popen(line, start_new_session=True, **(pipes | options))
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGHUP, before)
+    with begun as process:
         try:
             yield process
         finally:

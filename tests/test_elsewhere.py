@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from skimage import data
 
 from convtool.cli import main
 
@@ -72,6 +73,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Image.fromarray(byte[..., :3]).save(folder / "colour.png")
     Image.fromarray(byte).save(folder / "alpha.png")
     Image.fromarray(chance.integers(0, 65536, size=(13, 17), dtype=np.uint16)).save(folder / "sixteen.png")
+    Image.fromarray(data.astronaut()[100:300, 150:400]).save(folder / "photograph.png")
     np.save(folder / "array.npy", (chance.normal(size=(13, 17, 3)) * 99).astype(np.float32))
     return folder
 
@@ -215,7 +217,7 @@ def test_the_printed_command_gives_the_same_pictures(
 def test_whole_numbers_are_the_same_in_imagemagick(
     words: tuple[str, ...], tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("colour.png", "grey.png"):
+    for name in ("colour.png", "grey.png", "photograph.png"):
         folder = tmp_path / name
         assert run_both(["apply", name, *words, "-o", "out/"], "imagemagick", folder, pictures, capsys) is not None
         compare(folder / "ours" / "out", folder / "theirs" / "out", 0)

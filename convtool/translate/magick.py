@@ -95,14 +95,24 @@ def _command(each: Map, run: Run) -> str:
         lines = answers[0]
     lines = [*_padded(each, recipe), *lines, *_cut(each, recipe)]
     depth = 8 if each.layout.dtype == "uint8" else 16
-    # PNG files cut 16 bits down to 8; this rounds them.
-    ending = ["+dither -posterize 256 -depth 8"] if depth == 8 else ["-depth 16"]
+    ending = [f"-depth {depth}"]
+    if depth == 8 and not (each.merge is None and _is_whole(each.parts[0], gain, run)):
+        # Between two levels, its writers cut 16 bits down to 8; this rounds them. -posterize takes few colours only.
+        ending.insert(0, "-fx 'floor(u*255+0.5)/255'")
     if each.target.format == "png":
         ending.append(f"-define png:color-type={0 if each.layout.colours == 1 else 2} -define png:bit-depth={depth}")
     if each.target.format in ("jpg", "webp"):
         ending.append(f"-quality {run.quality}")
     head = f"# {each.label}\nconvert {' '.join(words)}"
     return " \\\n  ".join([head, *lines, *ending, shlex.quote(_plain(each.target.path))])
+
+
+def _is_whole(part: Part, gain: Fraction, run: Run) -> bool:
+    """Whether all answers are levels already."""
+    factor, offset = gain * part.factor, gain * part.bias
+    rows = (weight for row in part.weights for weight in row)
+    levels = Fraction(run.middle).denominator == 1 and offset.denominator == 1 and factor.denominator == 1
+    return levels and all(isinstance(weight, int) or float(weight).is_integer() for weight in rows)
 
 
 def _plain(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from fractions import Fraction
 from math import lcm
@@ -54,6 +55,8 @@ def to_python(run: Run, tool: str) -> str:
         imports.add(f"from scipy import {', '.join(used)}")
     if any("Image" in line for line in body):
         imports.add("from PIL import Image" + (", ImageOps" if any("ImageOps" in line for line in body) else ""))
+    if any("Path(" in line for line in body):
+        imports.add("from pathlib import Path")
     ordered = sorted(imports, key=lambda line: (line.startswith("from"), line))
     return "\n".join([f'"""{_plain(run.command)}"""', "", *ordered, "", *body])
 
@@ -111,6 +114,8 @@ def _saving(run: Run, *, pillow: bool) -> list[str]:
     dtype = layouts.pop()
     formats = {each.target.format for each in run.maps}
     lines = ["def save(y, path):"]
+    if any(os.path.dirname(each.target.path) for each in run.maps):
+        lines += ["    Path(path).parent.mkdir(parents=True, exist_ok=True)"]
     if dtype == "float32":
         lines += ["    y = y.astype(np.float32)"]
     else:
