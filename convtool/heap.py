@@ -1,7 +1,7 @@
 """What becomes of memory that is freed: by default the C library hands large pieces back to the system at once.
 
-Then every picture of a batch, and every strip of a large one, has its pages faulted in anew, which takes a third of the
-time of a photograph (measured: 22 ms for 1.1 megapixels from JPEG to JPEG, 14 ms with the memory kept).
+Then every picture of a batch has its pages faulted in anew, which takes a third of the time of a photograph
+(measured: 22 ms for 1.1 megapixels from JPEG to JPEG, 14 ms with the memory kept).
 """
 
 from __future__ import annotations

@@ -69,6 +69,7 @@ def _carry_out(
             teller.follow(events, progress)
         except (KeyboardInterrupt, Terminated) as stop:
             teller.hurried = True
+            teller.catch_up()
             teller.follow(rest(), progress)
             forsake_stdout()
             return stop
@@ -90,10 +91,8 @@ def _is_much(jobs: Sequence[Job]) -> bool:
 
 
 def _alone(jobs: Sequence[Job], options: Options) -> Events:
-    from convtool.heap import keep_freed_memory
     from convtool.running import run_job
 
-    keep_freed_memory()
     for job in jobs:
         yield from ((job, result) for result in run_job(job, options))
         yield job, None
@@ -110,6 +109,7 @@ class _Teller:
         self.report = report
         self.hurried = False
         """The run was stopped: nobody waits for a reader that does not read."""
+        self._untold: Result | None = None
         self._quiet, self._verbose, self._json = quiet, verbose, json
 
     def follow(self, events: Events, progress: console.Progress) -> None:
@@ -124,7 +124,14 @@ class _Teller:
             if isinstance(result, Written) and result.work is next(work for work in job.works if not work.skip):
                 pixels += result.source.height * result.source.width
             self.report.add(result, last=_is_last(result, job))
+            self._untold = result
             release()
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Tell of the result that is on record, if an interruption came before it was told."""
+        if self._untold is not None:
+            result, self._untold = self._untold, None
             self.tell(result)
 
     def tell(self, result: Result) -> None:
