@@ -35,7 +35,10 @@ def execute(jobs: Sequence[Job], found: Found, options: Options, given: dict[str
         report.add(Failed(path, reason))
         teller.tell(Failed(path, reason))
     with console.Progress(len(jobs), enabled=not given["quiet"]) as progress:
-        stopped = _carry_out(jobs, options, given["jobs"] or cores(), teller, progress)
+        try:
+            stopped = _carry_out(jobs, options, given["jobs"] or cores(), teller, progress)
+        except (KeyboardInterrupt, Terminated) as stop:  # while workers are started or ended
+            stopped = stop
     if stopped is not None:
         console.say(f"interrupted: {report.done} of {report.inputs} done")
         return stopped.exit_code if isinstance(stopped, Terminated) else 130
@@ -131,15 +134,17 @@ class _Teller:
     def catch_up(self) -> None:
         """Tell of the result that is on record, if an interruption came before it was told."""
         if self._untold is not None:
-            result, self._untold = self._untold, None
-            self.tell(result)
+            self.tell(self._untold)
+            self._untold = None
 
     def tell(self, result: Result) -> None:
         """Tell of one result."""
         if self._json:
             if self.hurried:
                 forsake_stdout()
-            print_line(json_line(result))
+            line = json_line(result)
+            self._untold = None  # what is in the buffer is not lost
+            print_line(line)
         if isinstance(result, Failed):
             console.say(f"{console.input_name(result.path)}: {result.reason}")
         elif isinstance(result, Written) and not self._quiet:
