@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -93,6 +94,14 @@ REASONS = (
 )
 
 
+def command() -> str:
+    """The command that is running, but for where its report goes."""
+    words = sys.argv[1:]
+    if "--write" in words:
+        del words[words.index("--write") : words.index("--write") + 2]
+    return " ".join(["python -m benchmarks.files", *words])
+
+
 def report(results: Results, peers: Sequence[Peer], counts: tuple[int, int], jobs: int, load: float) -> str:
     """The whole page.
 
@@ -110,7 +119,7 @@ def report(results: Results, peers: Sequence[Peer], counts: tuple[int, int], job
     lines = [
         "# From file to file",
         "",
-        "Made by `python -m benchmarks.files`: whole commands, start-up included, medians of interleaved runs, after"
+        f"Made by `{command()}`: whole commands, start-up included, medians of interleaved runs, after"
         " every peer's output was found to be the same picture.",
         "",
         f"{processor()}, {os.cpu_count()} cores, load {load:.2f} at the start; Python"

@@ -10,7 +10,6 @@ The bytes depend on the pixels and the options alone: not on how many rows come 
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections import deque
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convtool.deflate import adler32_joined, crc32
+from convtool.machine import cores
 from convtool.png_filters import Bytes
 from convtool.png_small import SMALL, SmallPacker
 from convtool.png_strips import FAST, STRIP_BYTES, Packed, pack
@@ -79,7 +79,7 @@ class PngWriter:
         self._small = SmallPacker(self._margin) if compress == SMALL else None
         self._strip_rows = min(max(STRIP_BYTES // (width * self._margin), 1), height)
         few = height <= self._strip_rows * (1 if self._small else FEW_STRIPS)
-        self._threads = threads or (1 if few else min(_cores(), MOST_THREADS))
+        self._threads = threads or (1 if few else min(cores(), MOST_THREADS))
         self._pool: ThreadPoolExecutor | None = None
         self._packing: deque[Future[Packed]] = deque()
         self._block = self._new_block()
@@ -179,12 +179,6 @@ class PngWriter:
         self._file.write(struct.pack(">I4s", len(data), kind))
         self._file.write(data)
         self._file.write(struct.pack(">I", crc32(data, crc32(kind))))
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _metadata_chunks(metadata: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:

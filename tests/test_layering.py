@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
 
 # From the bottom up: a module may import only modules that stand on a lower floor than its own.
 FLOORS = (
-    ("errors", "merging", "png_filters", "deflate", "holding", "heap", "thumbs"),
+    ("errors", "merging", "png_filters", "deflate", "holding", "heap", "machine", "thumbs"),
     ("atomic", "geometry", "border", "formulas", "png_strips", "pngcheck"),
     ("options", "generators", "png_small", "icc", "colormaps"),
     ("kernel", "yamlfile", "spec", "picture", "limits", "stdio", "png"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from convtool import console
 from convtool.batch import Failed, Job, Options, Result, Written, make_folders
 from convtool.errors import Terminated
 from convtool.holding import recording, release
+from convtool.machine import cores
 from convtool.report import Report, json_line
 from convtool.stdio import forsake_stdout, print_line
 
@@ -44,11 +44,6 @@ def execute(jobs: Sequence[Job], found: Found, options: Options, given: dict[str
         return stopped.exit_code if isinstance(stopped, Terminated) else 130
     _summarise(report, found, quiet=given["quiet"], verbose=given["verbose"])
     return report.exit_code
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _carry_out(
