@@ -123,9 +123,9 @@ class MapPlan(NamedTuple):
         first = self.filter
         return [_term(self.joint, self.joint.bank.one(first + at)) for at in range(len(self.members))]
 
-    def strips(self) -> Iterator[tuple[int, int]]:
+    def strips(self, threads: int = 1) -> Iterator[tuple[int, int]]:
         """Strips of output rows that every member can do in one go."""
-        step = min(plan.strip_rows for plan in self._plans)
+        step = min(plan.step(threads) for plan in self._plans)
         if self.pool is not None:
             step = max(1, step // self.pool.stride[0])
         for first in range(0, self.layout.height, step):

@@ -33,7 +33,7 @@ class Stream:
 
     def strips(self) -> Iterator[Array]:
         """Samples (rows, W', C), alpha last; a strip may be overwritten when the next is asked for."""
-        layout, rows = self.plan.layout, list(self.plan.strips())
+        layout, rows = self.plan.layout, list(self.plan.strips(self._threads))
         shape = (layout.width, layout.channels)
         if self._threads <= 1:
             room = np.empty((rows[0][1], *shape), dtype=layout.dtype)

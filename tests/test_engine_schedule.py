@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from convtool.border import MODES, Border
 from convtool.engine import choice, conv2d, gemm
 from convtool.engine.bank import bank_from_array, bank_of
+from convtool.engine.parallel import fill
 from convtool.engine.plan import Plan, make_plan
 from convtool.errors import UsageError
 from convtool.geometry import resolve
@@ -49,6 +50,24 @@ def test_threads_change_no_byte(method: str, kind: str) -> None:
         one = run(x, w, method, threads=1)
         for threads in (2, 5):
             assert run(x, w, method, threads=threads).tobytes() == one.tobytes()
+
+
+@pytest.mark.parametrize("kernel", [3, 7])
+@pytest.mark.parametrize("kind", ["whole", "dense", "rank one"])
+@pytest.mark.parametrize("method", ["taps", "separable", "gemm"])
+def test_taller_strips_for_threads_change_no_byte(method: str, kind: str, kernel: int) -> None:
+    rng = np.random.default_rng(5)
+    taller = False
+    for shape, stride in (((1601, 1023, 1), 1), ((641, 1001, 3), 1), ((1203, 2003, 1), 2)):
+        image = samples("uint8", shape, rng)
+        weight = weights(kind, (1, 1, kernel, kernel), rng)[0, 0]
+        plan = plan_of(weight, shape, method, stride=stride)
+        alone, shared = (np.empty(plan.shape, dtype=np.float32) for _ in range(2))
+        fill(plan, image, alone)
+        fill(plan, image, shared, threads=2)
+        assert shared.tobytes() == alone.tobytes()
+        taller = taller or plan.step(2) > plan.step(1)
+    assert taller or (method, kernel) == ("gemm", 7)  # its strips are tall enough as they are
 
 
 def test_threads_must_be_some() -> None:
@@ -92,7 +111,9 @@ def test_small_strips_by_budget(monkeypatch: pytest.MonkeyPatch) -> None:
         weight = np.outer(np.hanning(9)[1:-1], np.hanning(9)[1:-1])
         expected = values(plan_of(weight, image.shape, method), image)
         with monkeypatch.context() as patch:
-            for budget in ("STRIP_BYTES", "GEMM_BYTES", "SEPARABLE_BYTES"):
+            for budget in ("TAPS_BYTES", "SEPARABLE_BYTES"):
+                patch.setattr(choice, budget, (2000, 4000))
+            for budget in ("GEMM_BYTES", "CLOSE_BYTES"):
                 patch.setattr(choice, budget, 2000)
             plan = plan_of(weight, image.shape, method)
         assert plan.strip_rows < 20

@@ -46,7 +46,7 @@ def noise(*shape: int) -> NDArray[np.uint8]:
     return GENERATOR.integers(0, 256, shape, dtype=np.uint8)
 
 
-def low_strips(plan: MapPlan) -> Iterator[tuple[int, int]]:
+def low_strips(plan: MapPlan, threads: int = 1) -> Iterator[tuple[int, int]]:
     return ((first, min(first + 17, plan.layout.height)) for first in range(0, plan.layout.height, 17))
 
 

@@ -20,17 +20,23 @@ METHODS = ("auto", "taps", "separable", "gemm", "fft")
 
 FLOAT = np.dtype(np.float32)
 
-STRIP_BYTES = 1 << 20
-"""Bytes of the padded strip of ``taps``: long calls matter more than staying in L2."""
+TAPS_BYTES = 512 << 10, 2 << 20
+"""Bytes of the padded strip of ``taps`` on one thread, with two more buffers of that size still within L2; and on
+several, which wait for each other at every call, so that their calls have to be long."""
 
 GEMM_BYTES = 4 << 20
-"""Bytes of the shifted rows of one panel of ``gemm``: it reads them once, so they need not all stay in L2."""
+"""Bytes of the shifted rows of one panel of ``gemm``: a taller strip reads fewer rows twice."""
+
+CLOSE_BYTES = 1 << 20
+"""The same on one thread where a strip within L2 is still CLOSE_SPANS windows tall."""
+
+CLOSE_SPANS = 3
 
 OUTPUT_BYTES = 4 << 20
 """Bytes of one strip of float32 sums: bounds the memory that very wide images take."""
 
-SEPARABLE_BYTES = 2 << 20
-"""Bytes of the padded strip of ``separable``, which has two more buffers of that size."""
+SEPARABLE_BYTES = 2 << 20, 4 << 20
+"""Bytes of the padded strip of ``separable`` on one thread and on several; it has two more buffers of that size."""
 
 MOST_TERMS = 6
 """Rank up to which a kernel is split into columns and rows."""
@@ -49,6 +55,8 @@ class Choice(NamedTuple):
     dtype: np.dtype[Any]
     cost: float
     strip_rows: int
+    shared_rows: int
+    """The height of strips that several threads share out."""
     why: str
     make: Callable[[], Any]
 
@@ -114,12 +122,13 @@ class _Job:
         dtype = choose_dtype(self.bank, self.peak, self.whole)
         runner = Taps(self.bank, self.geometry, self.channels, dtype)
         fill = COSTS.fill + (COSTS.deal if runner.dealt else 0)
-        strip = self._strip_rows(STRIP_BYTES, self.input_row * dtype.itemsize * self.geometry.rows.stride)
+        row_bytes = self.input_row * dtype.itemsize * self.geometry.rows.stride
+        strip, shared = (self._strip_rows(budget, row_bytes) for budget in TAPS_BYTES)
         passes = runner.passes / max(len(self.bank.weights), 1)
         cost = self.inputs * fill / len(self.bank.weights) + passes * COSTS.taps(dtype.name)
         cost += self._calls(strip, runner.passes)
         why = f"taps {dtype.name}: {len(runner.programs[0].steps)} passes a strip"
-        return Choice("taps", dtype, cost, strip, why, lambda: runner)
+        return Choice("taps", dtype, cost, strip, shared, why, lambda: runner)
 
     def separable(self, terms: tuple[Term, ...]) -> Choice | None:
         """A column and a row of products."""
@@ -130,13 +139,14 @@ class _Job:
         runner = Separable(self.geometry, self.channels, terms)
         across, along = runner.products
         wide = self.input_row / self.output_row
-        strip = self._strip_rows(SEPARABLE_BYTES, runner.pitch * 4 * self.geometry.rows.stride, BAND_ROWS)
+        row_bytes = runner.pitch * 4 * self.geometry.rows.stride
+        strip, shared = (self._strip_rows(budget, row_bytes, BAND_ROWS) for budget in SEPARABLE_BYTES)
         halo = 1 + self.geometry.rows.span / (strip * self.geometry.rows.stride)
         cost = self.inputs * COSTS.fill * halo + wide * across * COSTS.product + along * COSTS.product
         cost += 2 * COSTS.block * len(terms) + self._calls(strip, 4)
         s = "s" if len(terms) > 1 else ""
         why = f"separable float32: {len(terms)} column{s} and row{s}"
-        return Choice("separable", FLOAT, cost, strip, why, lambda: runner)
+        return Choice("separable", FLOAT, cost, strip, shared, why, lambda: runner)
 
     def gemm(self) -> Choice:
         """Overlapping matrix products."""
@@ -146,13 +156,15 @@ class _Job:
         axis = self.geometry.rows
         dense = axis.stride / runner.unit * runner.pitch / runner.panel  # samples of Q for one of the output
         row_bytes = max(runner.step * runner.panel * dense, self._output_samples * GEMM_BYTES / OUTPUT_BYTES) * 4
-        strip = self._strip_rows(GEMM_BYTES, row_bytes, runner.band)
+        close = CLOSE_SPANS * axis.span / axis.stride * row_bytes <= CLOSE_BYTES
+        shared = self._strip_rows(GEMM_BYTES, row_bytes, runner.band)
+        strip = self._strip_rows(CLOSE_BYTES, row_bytes, runner.band) if close else shared
         halo = 1 + axis.span / (strip * axis.stride)
         cost = self.inputs / runner.filters * COSTS.fill + runner.step / runner.filters * dense * halo * COSTS.shift
         cost += runner.products * COSTS.product + COSTS.block * (2 * len(runner.pieces) - 1)
         cost += self._calls(strip, 2 * len(runner.pieces) + 2)
         why = f"gemm float32: {len(runner.pieces)} products of up to {PIECE} taps"
-        return Choice("gemm", FLOAT, cost, strip, why, lambda: runner)
+        return Choice("gemm", FLOAT, cost, strip, shared, why, lambda: runner)
 
     def fft(self) -> Choice | None:
         """Fourier transforms of tiles."""
@@ -173,7 +185,7 @@ class _Job:
         cost = (there + count * COSTS.transform / 2) * height * width / (rows * columns)
         why = f"fft float32: tiles of {height}x{width}" + (f", kernel in {count} parts" if count > 1 else "")
         return Choice(
-            "fft", FLOAT, cost, rows, why, lambda: fft.Fft(bank, geometry, self.channels, self.strip_dtype, parts)
+            "fft", FLOAT, cost, rows, rows, why, lambda: fft.Fft(bank, geometry, self.channels, self.strip_dtype, parts)
         )
 
     def _strip_rows(self, budget: int, row_bytes: float, multiple: int = 1) -> int:

@@ -46,6 +46,10 @@ PANEL = 3072
 """Samples of a row that are worked on at a time, so that Q stays in cache for wide images."""
 
 
+LINE = 16
+"""Samples of a cache line."""
+
+
 class Gemm:
     """Sums of one bank by overlapping matrix products."""
 
@@ -73,7 +77,8 @@ class Gemm:
         unit = self.channels if columns.stride > 1 else 1
         count = -(-self.width // PANEL)
         self.panel = -(-self.width // (count * unit)) * unit
-        self.pitch = self.panel + (self.groups - 1) * self.advance * self.channels
+        self.reach = self.panel + (self.groups - 1) * self.advance * self.channels
+        self.pitch = uneven_pitch(self.reach)
         self.step = self.shifts * self.depth
         joined = self.filters == 1 or self.phases == 1  # whether rows of all filters lie evenly apart
         self.band = max(1, BAND_ROWS // self.filters) if joined and self.step <= PIECE else 1
@@ -202,7 +207,7 @@ class Gemm:
     def _strip_columns(self) -> int:
         """Columns of the strip that the shifted copies read; those beyond the padded image hold zeros."""
         columns = self.geometry.columns
-        samples = -(-self.width // self.panel) * self.panel + self.pitch - self.panel
+        samples = -(-self.width // self.panel) * self.panel + self.reach - self.panel
         last = (self.shifts - 1) * columns.dilation + (-(-samples // self.channels) - 1) * columns.stride
         return max(last + 1, columns.padded)
 
@@ -254,8 +259,8 @@ class Gemm:
         period = columns.stride // gcd(columns.stride, columns.dilation)
         for first in range(min(period, self.shifts)):
             across, phase = divmod(first * columns.dilation, columns.stride)
-            into = target[:height, first::period]
-            shape = (height, into.shape[1], self.pitch)
+            into = target[:height, first::period, : self.reach]
+            shape = (height, into.shape[1], self.reach)
             steps = (down, period * columns.dilation // columns.stride * self.channels, 1)
             copies.append((into, as_strided(source[:, phase, across * self.channels + left :], shape, steps)))
 
@@ -273,6 +278,14 @@ class _Bound:
     spare: Array
     batches: dict[tuple[int, int], list[Batch]]
     """The products of a phase and a width of panels, once they have been wanted."""
+
+
+def uneven_pitch(samples: int) -> int:
+    """The pitch of rows of so many samples: whole cache lines, an odd number of them.
+
+    Rows a power of two apart fall on the same few sets of the cache and evict each other while a product reads them.
+    """
+    return (-(-samples // LINE) | 1) * LINE
 
 
 def best_shifts(kernel_columns: int, kernel_rows: int, depth: int, filters: int) -> int:

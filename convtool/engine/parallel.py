@@ -113,4 +113,4 @@ def fill(
         for n, value in enumerate(() if bias is None else bias):
             np.add(block[..., n], np.float32(value), out=block[..., n])
 
-    over_strips(plan.strips(), strip, threads)
+    over_strips(plan.strips(threads), strip, threads)

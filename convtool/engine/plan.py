@@ -45,6 +45,8 @@ class Plan:
     exact: bool
     bound: float
     strip_rows: int
+    shared_rows: int
+    """The height of strips that several threads share out."""
     whole: bool
     """Whether the samples are integers."""
     peak: float
@@ -69,11 +71,15 @@ class Plan:
         """What the whole takes one thread, roughly."""
         return self.cost * 1e-9 * prod(self.shape)
 
-    def strips(self) -> Iterator[tuple[int, int]]:
+    def strips(self, threads: int = 1) -> Iterator[tuple[int, int]]:
         """The strips of output rows, (first, last + 1), top to bottom."""
-        height = self.geometry.rows.out
-        for first in range(0, height, self.strip_rows):
-            yield first, min(first + self.strip_rows, height)
+        height, step = self.geometry.rows.out, self.step(threads)
+        for first in range(0, height, step):
+            yield first, min(first + step, height)
+
+    def step(self, threads: int) -> int:
+        """The height of a strip; no value depends on it."""
+        return self.strip_rows if threads <= 1 else self.shared_rows
 
     def sums(self, image: Rows, first: int, last: int) -> NDArray[Any]:
         """Unscaled sums of output rows first..last of an image (H, W, C): (last - first, W', output channels).
@@ -175,6 +181,7 @@ def make_plan(
         exact=bank.exact(peak, whole),
         bound=bank.bound(peak),
         strip_rows=max(1, min(best.strip_rows, geometry.rows.out)),
+        shared_rows=max(1, min(best.shared_rows, geometry.rows.out)),
         whole=whole,
         peak=peak,
         reason=_reason(best, found),
