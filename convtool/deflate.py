@@ -45,6 +45,16 @@ def thorough(
     return packer.compress(data) + packer.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
 
 
+def unpacker() -> Any:
+    """A decompressor of one zlib stream, as zlib's ``decompressobj``; it raises what INFLATE_ERRORS holds."""
+    return isal_zlib.decompressobj() if isal_zlib is not None else zlib.decompressobj()
+
+
+INFLATE_ERRORS: tuple[type[Exception], ...] = (zlib.error,)
+if isal_zlib is not None:
+    INFLATE_ERRORS += (isal_zlib.error,)  # type: ignore[operator]
+
+
 def crc32(data: Any, value: int = 0) -> int:
     """The checksum of PNG's chunks, going on from ``value``."""
     return isal_zlib.crc32(data, value) if isal_zlib is not None else zlib.crc32(data, value)

@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from convtool import jpeg_bands
+from convtool.engine.parallel import in_order
 from convtool.errors import InputError
 from convtool.formats import format_of, needs_deep, refusal
+from convtool.machine import cores
 from convtool.metadata import PREDICTOR, fitting
 from convtool.picture import Layout, Timing
-from convtool.png import PngWriter
+from convtool.png import MOST_THREADS, PngWriter
 
 PILLOW_NAMES = {
     "jpg": "JPEG",
@@ -86,6 +89,10 @@ def encode_strips(
     # Told by the suffix of a file's name, Pillow imports one plugin; told by format, it imports five.
     named = format_of(Path(str(getattr(file, "name", ""))).suffix) == format_name
     options = _options(format_name, layout, encoding, kept)
+    if format_name == "jpg" and jpeg_bands.band_rows(layout):
+        threads = min(cores(), MOST_THREADS) if encoding.threads is None else encoding.threads
+        jpeg_bands.write_bands(strips, layout, options, file, lambda bands, work: in_order(bands, work, threads))
+        return
     _save(_pasted(strips, layout), file, None if named else PILLOW_NAMES[format_name], options)
     if format_name == "tif":
         _add_directories(file, exif)

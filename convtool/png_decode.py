@@ -1,8 +1,8 @@
 """Plain 8-bit PNG files decoded band by band, in less than half of Pillow's time: where the extra ``deep`` is there.
 
-isal inflates, libpng undoes the row filters. libpng only reads whole files, and would inflate by zlib; so it is given
-small files of a band of rows, not compressed. The first row of each is the last of the band before, unfiltered, which
-the filters of the next row look back at.
+isal inflates, and libpng, which imagecodecs brings, undoes the row filters. libpng only reads whole files, and would
+inflate by zlib; so it is given small files of a band of rows, not compressed. The first row of each is the last of the
+band before, unfiltered, which the filters of the next row look back at.
 
 Whatever is out of the ordinary (palettes, transparent colours, interlacing, frames, damage) is left to Pillow.
 """
@@ -13,13 +13,13 @@ import io
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convtool.deflate import crc32, isal_zlib
+from convtool.deflate import INFLATE_ERRORS, crc32, unpacker
 
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 """Samples of a pixel by the colour type of a header: grey, RGB, and both with alpha (PNG, 11.2.1)."""
@@ -32,9 +32,12 @@ BAND_BYTES = 1 << 18
 PIECE = 1 << 16
 """Bytes of image data that are inflated at a time."""
 WORTHWHILE = 1 << 17
-"""Pixels from which the libraries save more time than loading them takes."""
+"""Pixels from which the library saves more time than loading it takes."""
 LARGE = 1 << 22
 """Pixels from which a second thread inflates ahead."""
+
+DAMAGE: tuple[type[Exception], ...] = (*INFLATE_ERRORS, EOFError, RuntimeError, ValueError)
+"""What a damaged stream, or one that is too short or too long, comes to."""
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -102,7 +105,7 @@ def decoded(file: IO[bytes], chunks: Chunks) -> Samples | None:
             into = samples[max(first - 1, 0) : last]
             imagecodecs.png_decode(_file(chunks.header, into.shape, before + filtered), out=into)
             before, first = b"\0" + into[-1].tobytes(), last
-    except (isal_zlib.error, EOFError, RuntimeError, ValueError):
+    except DAMAGE:
         return None
     return samples
 
@@ -118,10 +121,10 @@ def described(chunks: Chunks) -> Image.Image:
 
 @lru_cache(maxsize=1)
 def can_decode() -> bool:
-    """Whether both libraries are installed."""
+    """Whether the extra is installed."""
     from importlib.util import find_spec
 
-    return isal_zlib is not None and find_spec("imagecodecs") is not None
+    return find_spec("imagecodecs") is not None
 
 
 def _ahead(bands: Iterator[bytes]) -> Iterator[bytes]:
@@ -137,19 +140,25 @@ def _ahead(bands: Iterator[bytes]) -> Iterator[bytes]:
 
 def _inflated(file: IO[bytes], places: list[tuple[int, int]], size: int, total: int) -> Iterator[bytes]:
     """The rows with their filters, in blocks of ``size`` bytes; raises EOFError unless they are ``total``."""
-    unpacker = isal_zlib.decompressobj()
+    stream = unpacker()
     block, left = bytearray(), total
     for piece in _pieces(file, places):
         waiting: bytes = piece
-        while waiting and not unpacker.eof:
-            # One byte more than is wanted shows the end of the stream, and its checksum is looked at.
-            block += unpacker.decompress(waiting, min(size, left) - len(block) or 1)
-            waiting = unpacker.unconsumed_tail
+        while not stream.eof:
+            # Behind the last row, one more byte is asked for: there is none, but the checksum is looked at.
+            wanted = min(size, left) - len(block) or 1
+            made = stream.decompress(waiting, wanted)
+            if made and not left:
+                raise EOFError
+            block += made
+            waiting = stream.unconsumed_tail
             if left and len(block) == min(size, left):
                 left -= len(block)
                 yield bytes(block)
                 block.clear()
-    if left or block or not unpacker.eof:
+            if not waiting and len(made) < wanted:
+                break  # otherwise there may be more within the decompressor
+    if left or not stream.eof:
         raise EOFError
 
 

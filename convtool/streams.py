@@ -45,7 +45,7 @@ class Stream:
         def part(strips: Sequence[tuple[int, int]]) -> Array:
             return self._filled(strips, np.empty((strips[-1][1] - strips[0][0], *shape), dtype=layout.dtype))
 
-        yield from in_order(parts, part, self._threads)
+        yield from in_order(parts, part, self._threads if len(parts) > 1 else 1)
 
     def _filled(self, strips: Sequence[tuple[int, int]], room: Array) -> Array:
         start = strips[0][0]

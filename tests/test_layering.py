@@ -12,11 +12,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
 # From the bottom up: a module may import only modules that stand on a lower floor than its own.
 FLOORS = (
     ("errors", "merging", "png_filters", "deflate", "holding", "heap", "machine", "thumbs"),
-    ("atomic", "geometry", "border", "formulas", "png_strips", "pngcheck"),
+    ("atomic", "geometry", "border", "formulas", "png_strips", "pngcheck", "png_decode"),
     ("options", "generators", "png_small", "icc", "colormaps"),
     ("kernel", "yamlfile", "spec", "picture", "limits", "stdio", "png"),
     (
-        *("definitions", "tensors", "facts", "formats", "extent", "rounding", "light"),
+        *("definitions", "tensors", "facts", "formats", "extent", "rounding", "light", "jpeg_bands"),
         *("engine.bank", "engine.reference"),
     ),
     ("arrays", "folders", "drawing", "naming", "tone", "metadata", "apng", "npyfile", "ppm16", "sniff", "engine.*"),
@@ -65,9 +65,12 @@ ONLY_USERS = {
         "cli.explain",
     },
     "yaml": {"yamlfile"},
-    "PIL": {"decode", "encode", "api", "metadata", "modes", "frames", "deep", "exififd", "sheet", "explain.animation"},
+    "PIL": {
+        *("decode", "encode", "api", "metadata", "modes", "frames", "deep", "exififd", "sheet", "explain.animation"),
+        *("png_decode", "jpeg_bands"),
+    },
     "tifffile": {"deep"},
-    "imagecodecs": {"deep"},
+    "imagecodecs": {"deep", "png_decode"},
     "isal": {"deflate"},
     "safetensors": {"tensors"},
 }

@@ -52,13 +52,15 @@ def over_strips(strips: Iterable[tuple[int, int]], work: Callable[[int, int], No
                 raise failure
 
 
-def in_order(parts: Sequence[Part], work: Callable[[Part], Made], threads: int = 1) -> Iterator[Made]:
+def in_order(parts: Iterable[Part], work: Callable[[Part], Made], threads: int = 1) -> Iterator[Made]:
     """What ``work`` makes of every part, in their order; threads work ahead, but not far.
+
+    Parts are asked for as they are needed, and may come from another call of this.
 
     BLAS is held at one thread meanwhile.
     """
     with blas.one_thread():
-        if threads <= 1 or len(parts) == 1:
+        if threads <= 1:
             yield from map(work, parts)
             return
         pool = _pool(threads)
