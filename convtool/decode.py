@@ -13,6 +13,7 @@ from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
+from convtool import ahead
 from convtool.errors import InputError
 from convtool.formats import DEEP_EXTRA, has_deep
 from convtool.limits import Limits, Opened, check_frames, check_size
@@ -162,7 +163,7 @@ def _decoded(kind: str, place: Path | IO[bytes], opened: Opened) -> Picture | La
     Image.MAX_IMAGE_PIXELS = opened.limits.pixels if kind == "ICO" else None
     try:
         # Opened by name, Pillow imports the one plugin that the suffix names instead of many.
-        image = Image.open(place, formats=[kind])
+        image = ahead.taken(place) or Image.open(place, formats=[kind])
     except UnidentifiedImageError:
         if kind != "TIFF":
             raise InputError(_unidentified(kind)) from None
@@ -289,9 +290,11 @@ def _plain_png(opened: Opened, place: Path | IO[bytes]) -> Picture | None:
 
     file = opened.file if isinstance(place, Path) else place
     chunks = None if opened.forced else png_decode.plain_chunks(file)
-    if chunks is None or chunks.pixels < png_decode.WORTHWHILE or not png_decode.can_decode():
+    if chunks is None:
         return None
     check_size(*chunks.size, opened.limits)
+    if not png_decode.is_worthwhile(chunks):
+        return None
     try:
         image = png_decode.described(chunks)
     except DECODER_ERRORS:

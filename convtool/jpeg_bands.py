@@ -19,8 +19,10 @@ from PIL import Image
 
 from convtool.picture import Layout
 
-PIXELS = 1 << 20
-"""Of a band, about; pictures of up to two of them are written in one piece."""
+PIXELS = 1 << 19
+"""Of a band, about: enough to be worth a turn, and little fresh memory."""
+ONE_PIECE = 1 << 21
+"""Pixels up to which a picture is written in one piece."""
 MOST_BLOCKS = 65535
 """Of a restart interval."""
 BLOCK = {1: 8, 3: 16}
@@ -36,7 +38,7 @@ Mapped = Callable[[Iterable[Samples], Callable[[Samples], bytes]], Iterator[byte
 def band_rows(layout: Layout) -> int:
     """Rows of a band, whole blocks; 0 for a picture that is better written in one piece."""
     block = BLOCK.get(layout.channels, 0)
-    if not block or layout.height * layout.width <= 2 * PIXELS:
+    if not block or layout.height * layout.width <= ONE_PIECE:
         return 0
     across = -(-layout.width // block)
     blocks = min(PIXELS // (across * block * block), MOST_BLOCKS // across)

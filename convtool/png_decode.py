@@ -31,8 +31,8 @@ BAND_BYTES = 1 << 18
 """Of a band, which stays in cache while its filters are undone."""
 PIECE = 1 << 16
 """Bytes of image data that are inflated at a time."""
-WORTHWHILE = 1 << 17
-"""Pixels from which the library saves more time than loading it takes."""
+WORTHWHILE = 1 << 20
+"""Pixels that a process reads, of one picture or many, before the library saves more time than loading it takes."""
 LARGE = 1 << 22
 """Pixels from which a second thread inflates ahead."""
 
@@ -114,13 +114,25 @@ def described(chunks: Chunks) -> Image.Image:
     """An image of one pixel with the file's metadata, for Pillow to read them as it always does."""
     channels = CHANNELS[chunks.header[9]]
     parts = [_header(chunks.header, 1, 1), *chunks.others, _chunk(b"IDAT", zlib.compress(bytes(1 + channels)))]
-    image = Image.open(io.BytesIO(b"".join((SIGNATURE, *parts, _chunk(b"IEND", b"")))), formats=["PNG"])
+    from PIL import PngImagePlugin  # Image.open would load the plugins of five formats
+
+    image = PngImagePlugin.PngImageFile(io.BytesIO(b"".join((SIGNATURE, *parts, _chunk(b"IEND", b"")))))
     image.load()
     return image
 
 
+_seen = 0
+
+
+def is_worthwhile(chunks: Chunks) -> bool:
+    """Whether this picture, and those that were asked about before it, are enough to load the library."""
+    global _seen
+    _seen += chunks.pixels
+    return _seen >= WORTHWHILE and has_libpng()
+
+
 @lru_cache(maxsize=1)
-def can_decode() -> bool:
+def has_libpng() -> bool:
     """Whether the extra is installed."""
     from importlib.util import find_spec
 

@@ -25,7 +25,7 @@ from convtool.streams import Stream
 
 THREADS_FROM = 4_000_000
 """Samples of a picture from which threads pack its PNG; starting them would cost more."""
-SHARED_FROM = 0.1
+SHARED_FROM = 0.01
 """Seconds of sums from which threads share its strips: less is done while they pack what comes before."""
 
 

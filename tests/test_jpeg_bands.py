@@ -21,6 +21,7 @@ METADATA: dict[str, Any] = {"dpi": (72, 72), "text": {"Comment": "with bands"}}
 @pytest.fixture
 def low_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jpeg_bands, "PIXELS", 1600)
+    monkeypatch.setattr(jpeg_bands, "ONE_PIECE", 3200)
 
 
 def picture(height: int, width: int, channels: int) -> Samples:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
 
 # From the bottom up: a module may import only modules that stand on a lower floor than its own.
 FLOORS = (
-    ("errors", "merging", "png_filters", "deflate", "holding", "heap", "machine", "thumbs"),
+    ("errors", "merging", "png_filters", "deflate", "holding", "heap", "machine", "thumbs", "ahead"),
     ("atomic", "geometry", "border", "formulas", "png_strips", "pngcheck", "png_decode"),
     ("options", "generators", "png_small", "icc", "colormaps"),
     ("kernel", "yamlfile", "spec", "picture", "limits", "stdio", "png"),
@@ -67,7 +67,7 @@ ONLY_USERS = {
     "yaml": {"yamlfile"},
     "PIL": {
         *("decode", "encode", "api", "metadata", "modes", "frames", "deep", "exififd", "sheet", "explain.animation"),
-        *("png_decode", "jpeg_bands"),
+        *("png_decode", "jpeg_bands", "ahead"),
     },
     "tifffile": {"deep"},
     "imagecodecs": {"deep", "png_decode"},

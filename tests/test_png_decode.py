@@ -74,7 +74,7 @@ def png(samples: Samples, data: bytes, *, pieces: int = 1 << 20, before: bytes =
 def usual(monkeypatch: pytest.MonkeyPatch, data: bytes, limits: Limits = STRICT) -> Picture | str:
     """A picture, or why it cannot be read, by Pillow's route."""
     with monkeypatch.context() as patch:
-        patch.setattr(png_decode, "can_decode", lambda: False)
+        patch.setattr(png_decode, "has_libpng", lambda: False)
         return outcome(data, limits)
 
 
@@ -257,19 +257,21 @@ def test_limits_come_first(monkeypatch: pytest.MonkeyPatch, taken: list[Any]) ->
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, taken: list[Any]) -> None:
-    monkeypatch.setattr(png_decode, "can_decode", lambda: False)
+    monkeypatch.setattr(png_decode, "has_libpng", lambda: False)
     samples = noise(40, 50, 3)
     data = png(samples, zlib.compress(filtered(samples, [2] * 40)))
     np.testing.assert_array_equal(read_picture(data, Limits()).samples, samples)
     assert not taken
 
 
-def test_small_pictures_do_not_load_the_library(monkeypatch: pytest.MonkeyPatch, taken: list[Any]) -> None:
-    monkeypatch.setattr(png_decode, "WORTHWHILE", 2001)
+def test_the_library_is_loaded_when_enough_was_read(monkeypatch: pytest.MonkeyPatch, taken: list[Any]) -> None:
+    monkeypatch.setattr(png_decode, "WORTHWHILE", 5000)
+    monkeypatch.setattr(png_decode, "_seen", 0)
     samples = noise(40, 50, 3)
     data = png(samples, zlib.compress(filtered(samples, [3] * 40)))
-    np.testing.assert_array_equal(read_picture(data, Limits()).samples, samples)
-    assert not taken
+    for pixels in (2000, 4000, 6000, 8000):
+        np.testing.assert_array_equal(read_picture(data, Limits()).samples, samples)
+        assert len(taken) == sum(seen >= 5000 for seen in range(2000, pixels + 1, 2000))
     assert decode.read_layout(data, Limits()) == read_picture(data, Limits()).layout
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtool import console, options
+from convtool import ahead, console, options
 from convtool.cli import types
 from convtool.cli.layered import layer_options, stack_of
 from convtool.cli.sheet_option import SheetCommand
@@ -80,6 +80,8 @@ def command(**given: Any) -> int:
     """
     from convtool.stdio import check_stdout
 
+    if len(given["inputs"]) == 1 and given["jobs"] != 1 and not (given["dry_run"] or given["tool"]):
+        ahead.begin(Path(given["inputs"][0]), given["max_pixels"])  # before NumPy is loaded
     if given["files0"] is not None:
         from convtool.listed import listed_inputs
 

@@ -89,8 +89,10 @@ def _is_much(jobs: Sequence[Job]) -> bool:
 
 
 def _alone(jobs: Sequence[Job], options: Options) -> Events:
+    from convtool.heap import keep_freed_memory
     from convtool.running import run_job
 
+    keep_freed_memory()
     for job in jobs:
         yield from ((job, result) for result in run_job(job, options))
         yield job, None
