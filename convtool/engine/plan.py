@@ -78,8 +78,11 @@ class Plan:
             yield first, min(first + step, height)
 
     def step(self, threads: int) -> int:
-        """The height of a strip; no value depends on it."""
-        return self.strip_rows if threads <= 1 else self.shared_rows
+        """The height of a strip. No value depends on it, unless samples may not be finite: then it is always the same.
+
+        A strip with such a sample is summed in another way, which may round its other values otherwise.
+        """
+        return self.strip_rows if threads <= 1 and self.whole else self.shared_rows
 
     def sums(self, image: Rows, first: int, last: int) -> NDArray[Any]:
         """Unscaled sums of output rows first..last of an image (H, W, C): (last - first, W', output channels).
