@@ -73,7 +73,7 @@ REASONS = (
         "most of both is libjpeg's work; ours besides has start-up, checks of the header, metadata carried over, "
         "and files that appear under their name only when they are whole",
     ),
-    ("12 MP JPEG", "", "one JPEG is decoded and encoded by one core each, so start-up and checks are what is left"),
+    ("12 MP JPEG", "", "libjpeg decodes on one core, and NumPy and the engine are loaded by the other meanwhile"),
     ("photographs PNG", "level 1", "deflate at its fastest, from file to file in C"),
     ("12 MP PNG", "level 1", "deflate at its fastest, from file to file in C"),
     (
