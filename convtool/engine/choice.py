@@ -154,7 +154,7 @@ class _Job:
 
         runner = Gemm(self.bank, self.geometry, self.channels, self.strip_dtype)
         axis = self.geometry.rows
-        dense = axis.stride / runner.unit * runner.pitch / runner.panel  # samples of Q for one of the output
+        dense = axis.stride / runner.unit * runner.reach / runner.panel  # samples of Q for one of the output
         row_bytes = max(runner.step * runner.panel * dense, self._output_samples * GEMM_BYTES / OUTPUT_BYTES) * 4
         close = CLOSE_SPANS * axis.span / axis.stride * row_bytes <= CLOSE_BYTES
         shared = self._strip_rows(GEMM_BYTES, row_bytes, runner.band)
