@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 WORTHWHILE = 256 << 10
 """Bytes of a file from which decoding takes longer than starting a thread."""
 
+MOST_PIXELS = 80_000_000
+"""Pillow warns of somewhat larger pictures (Image.MAX_IMAGE_PIXELS), which is switched off only where one is read."""
+
 JPEG = b"\xff\xd8\xff"
 
 
@@ -39,17 +42,21 @@ class _Ahead:
         from PIL import Image, JpegImagePlugin
 
         try:
-            # Its size comes first: of a file that claims a huge one, Image.open would warn.
+            # Its size comes first: of a huge one, Image.open would warn.
             with JpegImagePlugin.JpegImageFile(self.path) as header:
-                if header.width * header.height > self._most:
+                if header.width * header.height > min(self._most, MOST_PIXELS):
                     return
             image = Image.open(self.path, formats=["JPEG"])
+        except Exception:  # of whatever kind: it is raised again when the picture is wanted
+            return
+        try:
             # In one piece: after each, the thread would have to wait for the interpreter.
             image.decodermaxblock = self.path.stat().st_size
             image.load()
-            self._image = image
-        except Exception:  # of whatever kind: it is raised again when the picture is wanted
+        except Exception:  # as above
+            image.close()
             return
+        self._image = image
 
 
 _begun: list[_Ahead] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from convtool.jpeg_bands import band_rows
 from convtool.picture import Layout
 from convtool.planning import MapPlan, StackPlan
 
@@ -28,7 +29,8 @@ def peak_bytes(stack: StackPlan, plan: MapPlan, target_format: str) -> int:
     else:
         decoding = stored + 2 * source  # the picture, its bytes, and their copy as an array
         filtering = source + 4 * strip
-    held = 0 if target_format in ("png", "npy") else _stored(plan.layout)  # those are written strip by strip
+    in_strips = target_format in ("png", "npy") or (target_format == "jpg" and band_rows(plan.layout) > 0)
+    held = 0 if in_strips else _stored(plan.layout)
     between = max((sum(_samples(each.layout) for each in layer.maps) for layer in stack.layers[:-1]), default=0)
     group = stack.layers[-1].group_of(stack.maps.index(plan))
     if group is not None:  # its maps are there at once, and so are the sums of a strip of each

@@ -63,16 +63,17 @@ def test_damage_is_told_when_the_picture_is_read(tmp_path: Path) -> None:
     assert str(found.value) == str(expected.value)
 
 
-def test_size_is_looked_at_before_anything_is_decoded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("side", "most"), [(60000, MOST), (9500, 10**10)])
+def test_size_is_looked_at_before_anything_is_decoded(tmp_path: Path, side: int, most: int) -> None:
     """A header that claims a huge picture: nothing is decoded ahead, and Pillow has no reason to warn."""
     path = jpeg(tmp_path / "a.jpg")
     data = bytearray(path.read_bytes())
     at = data.index(b"\xff\xc0") + 5
-    data[at : at + 4] = (60000).to_bytes(2, "big") * 2
+    data[at : at + 4] = side.to_bytes(2, "big") * 2
     path.write_bytes(data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        ahead.begin(path, MOST)
+        ahead.begin(path, most)
         assert ahead._begun[0].image() is None
     assert not caught
     with pytest.raises(InputError, match="the limit is"):
