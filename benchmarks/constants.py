@@ -13,7 +13,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 if "OPENBLAS_CORETYPE" in os.environ:  # a foreign core type would measure a processor that this is not
@@ -98,7 +97,7 @@ def main() -> None:
             "call": nanoseconds(lambda: np.add(tiny, tiny, out=tiny), 1),
         }
     print(f"{'ns':14}{'here':>8}{'in use':>8}")
-    for name, used in asdict(COSTS).items():
+    for name, used in COSTS._asdict().items():
         print(f"{name:14}{found[name]:8.3f}{used:8.3f}")
 
 

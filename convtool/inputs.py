@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from convtool.atomic import PREFIX
@@ -12,13 +11,13 @@ from convtool.formats import is_image_suffix
 from convtool.naming import STDIO, Source, is_folder
 
 
-@dataclass
 class Found:
     """What the arguments name: pictures, how many other files folders held, and folders that cannot be read."""
 
-    sources: list[Source] = field(default_factory=list)
-    others: int = 0
-    failures: list[tuple[str, str]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.sources: list[Source] = []
+        self.others = 0
+        self.failures: list[tuple[str, str]] = []
 
 
 def find_inputs(arguments: Sequence[str], *, recursive: bool, output_folder: Path | None) -> Found:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
@@ -76,7 +75,9 @@ def encoded(samples: Samples, options: dict[str, Any]) -> bytes:
 def _memory_file() -> IO[bytes]:
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("convtool"), "w+b")
-    return tempfile.TemporaryFile()
+    from tempfile import TemporaryFile
+
+    return TemporaryFile()
 
 
 def _bands(strips: Iterator[Samples], layout: Layout, rows: int) -> Iterator[Samples]:

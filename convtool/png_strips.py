@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from convtool.deflate import adler32, has_isal, quick, thorough
 from convtool.png_filters import AVERAGE, NONE, PAETH, SUB, UP, Bytes, filtered, sampled
@@ -25,8 +25,7 @@ VERY_PLAIN = 0.4
 """The part of that below which even more effort pays."""
 
 
-@dataclass(frozen=True)
-class Packed:
+class Packed(NamedTuple):
     """A strip as a piece of deflate, with the checksum and the length of what was packed."""
 
     data: bytes

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from convtool.batch import Drawn, Failed, Result, Skipped, Written
 
 
-@dataclass
 class Report:
     """What became of a run so far."""
 
-    inputs: int
-    written: int = 0
-    sheets: int = 0
-    skipped: int = 0
-    failed: int = 0
-    """Inputs of which something failed."""
-    done: int = 0
-    """Inputs of which every map is there."""
-    _clipped: dict[str, list[int]] = field(default_factory=dict)
-    _differences: list[float] = field(default_factory=list)
+    def __init__(self, inputs: int) -> None:
+        self.inputs = inputs
+        self.written = 0
+        self.sheets = 0
+        self.skipped = 0
+        self.failed = 0
+        """Inputs of which something failed."""
+        self.done = 0
+        """Inputs of which every map is there."""
+        self._clipped: dict[str, list[int]] = {}
+        self._differences: list[float] = []
 
     @property
     def exit_code(self) -> int:

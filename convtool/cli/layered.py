@@ -114,6 +114,13 @@ def layer_options(command: Callable[..., Any]) -> Callable[..., Any]:
 class LayeredCommand(click.Command):
     """A command whose layer options start anew behind each ``--then``; ``ctx.params["layers"]`` holds those layers."""
 
+    def make_parser(self, ctx: click.Context) -> Any:
+        """A parser that knows ``-k`` by its whole word: click would first look for long options that resemble it."""
+        parser = super().make_parser(ctx)
+        for word, option in parser._short_opt.items():
+            parser._long_opt.setdefault(word, option)
+        return parser
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Hand the options behind every ``--then`` that are not a layer's to the command itself."""
         head, *tails = _split(args)

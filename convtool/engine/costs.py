@@ -7,11 +7,10 @@ as much, which moves the border between ``gemm`` and ``fft`` from about 17 taps 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Costs:
+class Costs(NamedTuple):
     """Nanoseconds a sample, unless said."""
 
     pass_int16: float = 0.055

@@ -7,8 +7,7 @@ into the spectrum of the kernel.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,8 +186,7 @@ class Fft:
         return _Bound(*arrays)
 
 
-@dataclass(frozen=True, eq=False)
-class _Bound:
+class _Bound(NamedTuple):
     """The buffers in one thread's memory for one strip height."""
 
     strip: Array

@@ -13,9 +13,8 @@ columns are dealt out while Q is filled; a dilation of the rows deals the rows o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import gcd
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -265,8 +264,7 @@ class Gemm:
             copies.append((into, as_strided(source[:, phase, across * self.channels + left :], shape, steps)))
 
 
-@dataclass(frozen=True, eq=False)
-class _Bound:
+class _Bound(NamedTuple):
     """Q, and what fills it, in one thread's memory for one strip height."""
 
     strip: Array

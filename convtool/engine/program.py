@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -23,14 +22,14 @@ class Step(NamedTuple):
     weight: float = 1.0
 
 
-@dataclass
 class Program:
     """Steps in order; planes 0..inputs-1 are given and step i makes plane inputs+i. ``result`` is the sum."""
 
-    inputs: int
-    steps: list[Step] = field(default_factory=list)
-    result: Source = (0, 0, 0)
-    _known: dict[Step, int] = field(default_factory=dict)
+    def __init__(self, inputs: int) -> None:
+        self.inputs = inputs
+        self.steps: list[Step] = []
+        self.result: Source = (0, 0, 0)
+        self._known: dict[Step, int] = {}
 
     def emit(self, step: Step) -> Source:
         """Append a step, or find the same one made before; the new plane unshifted."""

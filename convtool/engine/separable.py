@@ -8,9 +8,8 @@ their length, every few-th block forms one matrix.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import gcd
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +44,7 @@ ROUNDING = 2.0**-24
 """Relative rounding error of one float32 operation."""
 
 
-@dataclass(frozen=True, eq=False)
-class Term:
+class Term(NamedTuple):
     """One term ``column[u] * row[v]``."""
 
     column: NDArray[np.float64]
@@ -236,8 +234,7 @@ class Separable:
         return _Bound(padded, strip.reshape(-1), column_sums, total, result, blanks)
 
 
-@dataclass(frozen=True, eq=False)
-class _Bound:
+class _Bound(NamedTuple):
     """The buffers in one thread's memory for one strip height."""
 
     padded: Array
