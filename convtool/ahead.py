@@ -1,8 +1,8 @@
 """The one picture of a run decoded by a second thread while the modules that filter it are loaded.
 
-Loading them takes a tenth of a second, as long as decoding twelve megapixels of JPEG, which leaves the interpreter to
-others meanwhile. Only a sound JPEG of some size is decoded ahead. Whatever goes wrong here goes wrong once more, and
-is told, when the picture is wanted.
+Loading them takes a tenth of a second, as long as decoding twenty megapixels of JPEG, which leaves the interpreter to
+others meanwhile. Only sound JPEG files of some size are decoded ahead: plain ones into samples, others by Pillow.
+Whatever goes wrong here goes wrong once more, and is told, when the picture is wanted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convtool import codecs
+
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
 
 WORTHWHILE = 256 << 10
@@ -28,35 +32,57 @@ class _Ahead:
 
     def __init__(self, path: Path, most_pixels: int) -> None:
         self.path = path
-        self._most = most_pixels
+        self._most = min(most_pixels, MOST_PIXELS)
+        self._samples: NDArray[np.uint8] | None = None
         self._image: Image.Image | None = None
+        # Loaded here, as two threads that load modules wait for each other.
+        if codecs.are_there():
+            from convtool import jpeg_decode
+
+            jpeg_decode.load()
+        else:
+            from PIL import JpegImagePlugin  # noqa: F401
         self._thread = threading.Thread(target=self._decode, daemon=True)
         self._thread.start()
 
+    def samples(self) -> NDArray[np.uint8] | None:
+        """Samples (H, W, C) of a plain file; None of any other."""
+        self._thread.join()
+        return self._samples
+
     def image(self) -> Image.Image | None:
-        """The decoded picture; None where it was not sound."""
+        """The decoded picture of another file; None where it was not sound."""
         self._thread.join()
         return self._image
 
     def _decode(self) -> None:
-        from PIL import Image, JpegImagePlugin
-
         try:
-            # Its size comes first: of a huge one, Image.open would warn.
-            with JpegImagePlugin.JpegImageFile(self.path) as header:
-                if header.width * header.height > min(self._most, MOST_PIXELS):
-                    return
-            image = Image.open(self.path, formats=["JPEG"])
+            if codecs.are_there():
+                from convtool.jpeg_decode import decoded
+
+                with self.path.open("rb") as file:
+                    self._samples = decoded(file, self._most)
+            if self._samples is None:
+                self._image = self._loaded()
         except Exception:  # of whatever kind: it is raised again when the picture is wanted
             return
+
+    def _loaded(self) -> Image.Image | None:
+        from PIL import Image, JpegImagePlugin
+
+        # Its size comes first: of a huge one, Image.open would warn.
+        with JpegImagePlugin.JpegImageFile(self.path) as header:
+            if header.width * header.height > self._most:
+                return None
+        image = Image.open(self.path, formats=["JPEG"])
         try:
             # In one piece: after each, the thread would have to wait for the interpreter.
             image.decodermaxblock = self.path.stat().st_size
             image.load()
-        except Exception:  # as above
+        except Exception:
             image.close()
-            return
-        self._image = image
+            raise
+        return image
 
 
 _begun: list[_Ahead] = []
@@ -75,8 +101,21 @@ def begin(path: Path, most_pixels: int) -> None:
     _begun[:] = [_Ahead(path, most_pixels)]
 
 
+def samples_of(path: object) -> NDArray[np.uint8] | None:
+    """The samples of a plain file that was begun, for once; None of any other."""
+    if _is_begun(path) and (samples := _begun[0].samples()) is not None:
+        _begun.clear()
+        return samples
+    return None
+
+
 def taken(path: object) -> Image.Image | None:
-    """The decoded picture of a file that was begun, for once; None for any other."""
-    if not _begun or _begun[0].path != path:
-        return None
-    return _begun.pop().image()
+    """The decoded picture of a file that was begun, for once; None of any other, and of a plain file."""
+    if _is_begun(path) and (image := _begun[0].image()) is not None:
+        _begun.clear()
+        return image
+    return None
+
+
+def _is_begun(path: object) -> bool:
+    return bool(_begun) and _begun[0].path == path

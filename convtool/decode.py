@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
-import struct
 import threading
 import warnings
-import zlib
 from pathlib import Path
 from typing import IO
 
@@ -19,26 +17,9 @@ from convtool.formats import DEEP_EXTRA, has_deep
 from convtool.limits import Limits, Opened, check_frames, check_size
 from convtool.modes import frame_count, is_16bit_colour, layout_of_image, picture_from_image, set_upright
 from convtool.picture import Layout, Picture
+from convtool.plain import DECODER_ERRORS, plain_jpeg, plain_png, sound_png
 from convtool.sniff import SUFFIXES, kind_of, misnamed
 from convtool.stdio import caught_stderr
-
-DECODER_ERRORS = (
-    OSError,
-    ValueError,
-    TypeError,
-    EOFError,
-    SyntaxError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    MemoryError,
-    AssertionError,
-    struct.error,
-    zlib.error,
-)
-"""What the decoders are known to raise for broken files: not one family."""
 
 # What Pillow logs comes as an exception or a warning, too.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
@@ -141,8 +122,8 @@ def _open(opened: Opened) -> Picture | Layout:
         return layout if opened.header_only else npy_picture(file)
     place: Path | IO[bytes] = source if isinstance(source, Path) else file
     if kind == "PNG" and not opened.header_only:
-        place = _sound_png(opened) or place
-        if (picture := _plain_png(opened, place)) is not None:
+        place = sound_png(opened) or place
+        if (picture := plain_png(opened, place)) is not None:
             return picture
     if kind != "TIFF":
         return _decoded(kind, place, opened)
@@ -194,6 +175,8 @@ def _image(image: Image.Image, opened: Opened) -> Picture | Layout:
     if limits.frames and frames > 1:
         return read_frames(image, frames, limits.pixels)
     _note_frames(frames, opened)
+    if (picture := plain_jpeg(image, opened)) is not None:
+        return picture
     return picture_from_image(image)
 
 
@@ -268,36 +251,3 @@ def _reason(error: BaseException) -> str:
         return "needs more memory than there is"
     text = " ".join(str(error).split()) or type(error).__name__
     return f"cannot be decoded: {text}"
-
-
-def _sound_png(opened: Opened) -> io.BytesIO | None:
-    """A copy of a PNG file without damaged metadata, None where nothing is damaged."""
-    from convtool.pngcheck import check_png
-
-    try:
-        copy, notes = check_png(opened.file)
-    except InputError:
-        if not opened.forced:
-            raise
-        return None
-    opened.notes.extend(notes)
-    return copy
-
-
-def _plain_png(opened: Opened, place: Path | IO[bytes]) -> Picture | None:
-    """A PNG file by the faster route; None for any that has to go the usual one."""
-    from convtool import png_decode
-
-    file = opened.file if isinstance(place, Path) else place
-    chunks = None if opened.forced else png_decode.plain_chunks(file)
-    if chunks is None:
-        return None
-    check_size(*chunks.size, opened.limits)
-    if not png_decode.is_worthwhile(chunks):
-        return None
-    try:
-        image = png_decode.described(chunks)
-    except DECODER_ERRORS:
-        return None
-    samples = png_decode.decoded(file, chunks)
-    return None if samples is None else set_upright(image, samples)

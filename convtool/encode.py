@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convtool import jpeg_bands
-from convtool.engine.parallel import in_order
+from convtool import codecs, jpeg_bands
 from convtool.errors import InputError
 from convtool.formats import format_of, needs_deep, refusal
 from convtool.machine import cores
@@ -50,18 +49,21 @@ def encode(
     file: IO[bytes],
 ) -> None:
     """Write samples (H, W, C), alpha last, to a binary file; raises InputError for what the format cannot hold."""
-    encode_strips(iter([samples]), layout, format_name, encoding, metadata, file)
+    encode_strips([samples], layout, format_name, encoding, metadata, file)
 
 
 def encode_strips(
-    strips: Iterator[NDArray[Any]],
+    strips: Iterable[NDArray[Any]],
     layout: Layout,
     format_name: str,
     encoding: Encoding,
     metadata: dict[str, Any],
     file: IO[bytes],
 ) -> None:
-    """Write samples that come in strips (rows, W, C) from top to bottom; a strip is not looked at again."""
+    """Write samples that come in strips (rows, W, C) from top to bottom; a strip is not looked at again.
+
+    What is ``jpeg_bands.Banded`` besides is asked for bands where the format is written in these.
+    """
     if reason := refusal(format_name, layout):
         raise InputError(reason)
     shape = (layout.height, layout.width, layout.channels)
@@ -89,16 +91,16 @@ def encode_strips(
     # Told by the suffix of a file's name, Pillow imports one plugin; told by format, it imports five.
     named = format_of(Path(str(getattr(file, "name", ""))).suffix) == format_name
     options = _options(format_name, layout, encoding, kept)
-    if format_name == "jpg" and jpeg_bands.band_rows(layout):
+    if format_name == "jpg" and (codecs.pay(layout.height * layout.width) or jpeg_bands.band_rows(layout)):
         threads = min(cores(), MOST_THREADS) if encoding.threads is None else encoding.threads
-        jpeg_bands.write_bands(strips, layout, options, file, lambda bands, work: in_order(bands, work, threads))
+        jpeg_bands.write_bands(strips, layout, options, file, threads)
         return
     _save(_pasted(strips, layout), file, None if named else PILLOW_NAMES[format_name], options)
     if format_name == "tif":
         _add_directories(file, exif)
 
 
-def _whole(strips: Iterator[NDArray[Any]], shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+def _whole(strips: Iterable[NDArray[Any]], shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
     whole = np.empty(shape, dtype=dtype)
     row = 0
     for strip in strips:
@@ -107,7 +109,7 @@ def _whole(strips: Iterator[NDArray[Any]], shape: tuple[int, ...], dtype: str) -
     return whole
 
 
-def _pasted(strips: Iterator[NDArray[Any]], layout: Layout) -> Image.Image:
+def _pasted(strips: Iterable[NDArray[Any]], layout: Layout) -> Image.Image:
     """The strips in Pillow's storage: an array of the whole would only be there beside it."""
     whole: Image.Image | None = None
     row = 0

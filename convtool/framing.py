@@ -41,7 +41,7 @@ def light_for(picture: Picture, settings: Settings) -> Light:
 
 def write_stream(stream: Stream, picture: Picture, format_name: str, encoding: Encoding, file: IO[bytes]) -> None:
     """Filter a picture and write its map, strip by strip."""
-    encode_strips(stream.strips(), stream.plan.layout, format_name, encoding, picture.metadata, file)
+    encode_strips(stream, stream.plan.layout, format_name, encoding, picture.metadata, file)
 
 
 def write_maps(

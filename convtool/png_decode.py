@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -31,8 +30,6 @@ BAND_BYTES = 1 << 18
 """Of a band, which stays in cache while its filters are undone."""
 PIECE = 1 << 16
 """Bytes of image data that are inflated at a time."""
-WORTHWHILE = 1 << 20
-"""Pixels that a process reads, of one picture or many, before the library saves more time than loading it takes."""
 LARGE = 1 << 22
 """Pixels from which a second thread inflates ahead."""
 
@@ -90,7 +87,7 @@ def plain_chunks(file: IO[bytes]) -> Chunks | None:
 
 
 def decoded(file: IO[bytes], chunks: Chunks) -> Samples | None:
-    """Samples (H, W, C) of a file; None for damage."""
+    """Samples (H, W, C) of a file; None for damage of its image data."""
     import imagecodecs
 
     (height, width), channels = chunks.size, CHANNELS[chunks.header[9]]
@@ -119,24 +116,6 @@ def described(chunks: Chunks) -> Image.Image:
     image = PngImagePlugin.PngImageFile(io.BytesIO(b"".join((SIGNATURE, *parts, _chunk(b"IEND", b"")))))
     image.load()
     return image
-
-
-_seen = 0
-
-
-def is_worthwhile(chunks: Chunks) -> bool:
-    """Whether this picture, and those that were asked about before it, are enough to load the library."""
-    global _seen
-    _seen += chunks.pixels
-    return _seen >= WORTHWHILE and has_libpng()
-
-
-@lru_cache(maxsize=1)
-def has_libpng() -> bool:
-    """Whether the extra is installed."""
-    from importlib.util import find_spec
-
-    return find_spec("imagecodecs") is not None
 
 
 def _ahead(bands: Iterator[bytes]) -> Iterator[bytes]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.engine.parallel import batched, in_order
+from convtool.engine.parallel import batched, in_order, over_strips
 from convtool.extent import Extent
 from convtool.filtering import measured, quietly
 from convtool.incoming import Incoming
@@ -46,6 +46,34 @@ class Stream:
             return self._filled(strips, np.empty((strips[-1][1] - strips[0][0], *shape), dtype=layout.dtype))
 
         yield from in_order(parts, part, self._threads if len(parts) > 1 else 1)
+
+    def __iter__(self) -> Iterator[Array]:
+        return self.strips()
+
+    def bands(self, rows: int, work: Callable[[Array], bytes], threads: int) -> Iterator[bytes] | None:
+        """What ``work`` makes of every ``rows`` rows of the samples, in their order, by the thread that made them.
+
+        None for samples that may not be finite: what their sums are rounded to depends on the strip (``Plan.step``).
+        """
+        return None if self.plan.real else self._bands(rows, work, threads)
+
+    def _bands(self, rows: int, work: Callable[[Array], bytes], threads: int) -> Iterator[bytes]:
+        layout = self.plan.layout
+        shape = (layout.width, layout.channels)
+        if rows >= layout.height and self._threads > 1:
+            whole = np.empty((layout.height, *shape), dtype=layout.dtype)
+            over_strips(self.plan.strips(self._threads), lambda a, b: self._write(a, b, whole[a:b]), self._threads)
+            yield work(whole)
+            return
+        step = next(self.plan.strips(threads))[1]
+
+        def made(start: int) -> bytes:
+            stop = min(start + rows, layout.height)
+            strips = [(first, min(first + step, stop)) for first in range(start, stop, step)]
+            return work(self._filled(strips, np.empty((stop - start, *shape), dtype=layout.dtype)))
+
+        starts = range(0, layout.height, rows)
+        yield from in_order(starts, made, threads if len(starts) > 1 else 1)
 
     def _filled(self, strips: Sequence[tuple[int, int]], room: Array) -> Array:
         start = strips[0][0]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from convtool import ahead
+from convtool import ahead, codecs
 from convtool.decode import read_picture
 from convtool.errors import InputError
 from convtool.limits import Limits
@@ -19,10 +19,14 @@ from tests.pictures import Run, noise, samples
 MOST = 10**6
 
 
-@pytest.fixture(autouse=True)
-def _begun(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(autouse=True, params=[True, False], ids=["codecs", "pillow"])
+def by_codecs(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[bool]:
+    """With and without the extra."""
     monkeypatch.setattr(ahead, "WORTHWHILE", 0)
-    yield
+    monkeypatch.setattr(codecs, "WORTHWHILE", 0)
+    if not request.param:
+        monkeypatch.setattr(codecs, "are_there", lambda: False)
+    yield request.param
     ahead._begun.clear()
 
 
@@ -32,11 +36,12 @@ def jpeg(path: Path, mode: str = "RGB") -> Path:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-def test_the_picture_is_the_same(tmp_path: Path, mode: str) -> None:
+def test_the_picture_is_the_same(tmp_path: Path, mode: str, by_codecs: bool) -> None:
     path = jpeg(tmp_path / "a.jpg", mode)
     expected = read_picture(path, Limits())
     ahead.begin(path, MOST)
-    assert ahead._begun[0].image() is not None
+    samples, image = ahead._begun[0].samples(), ahead._begun[0].image()
+    assert ((samples is None), (image is None)) == ((False, True) if by_codecs and mode != "CMYK" else (True, False))
     found = read_picture(path, Limits())
     assert not ahead._begun  # it was taken
     np.testing.assert_array_equal(found.samples, expected.samples)
@@ -75,6 +80,7 @@ def test_size_is_looked_at_before_anything_is_decoded(tmp_path: Path, side: int,
         warnings.simplefilter("always")
         ahead.begin(path, most)
         assert ahead._begun[0].image() is None
+        assert ahead._begun[0].samples() is None
     assert not caught
     with pytest.raises(InputError, match="the limit is"):
         read_picture(path, Limits(pixels=MOST))
@@ -96,14 +102,17 @@ def test_what_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_command_writes_the_same(apply: Run, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]) -> None:
     path = jpeg(Path("a.jpg"))
     taken: list[bool] = []
-    original = ahead.taken
 
-    def spy(place: object) -> Image.Image | None:
-        found = original(place)
-        taken.append(found is not None)
-        return found
+    def spied(original: Callable[[object], object]) -> Callable[[object], object]:
+        def spy(place: object) -> object:
+            found = original(place)
+            taken.append(found is not None)
+            return found
 
-    monkeypatch.setattr(ahead, "taken", spy)
+        return spy
+
+    for name in ("taken", "samples_of"):
+        monkeypatch.setattr(ahead, name, spied(getattr(ahead, name)))
     assert apply("a.jpg", "-k", "identity", "-o", "out.png", *options)[0] == 0
     assert any(taken) == (not options)
     if "--dry-run" not in options:

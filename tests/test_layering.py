@@ -11,20 +11,20 @@ PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
 
 # From the bottom up: a module may import only modules that stand on a lower floor than its own.
 FLOORS = (
-    ("errors", "merging", "png_filters", "deflate", "holding", "heap", "machine", "thumbs", "ahead"),
-    ("atomic", "geometry", "border", "formulas", "png_strips", "pngcheck", "png_decode"),
-    ("options", "generators", "png_small", "icc", "colormaps"),
+    ("errors", "merging", "png_filters", "deflate", "holding", "heap", "machine", "thumbs", "codecs", "jpeg_file"),
+    ("atomic", "geometry", "border", "formulas", "png_strips", "pngcheck", "png_decode", "jpeg_decode", "jpeg_encode"),
+    ("options", "generators", "png_small", "icc", "colormaps", "ahead"),
     ("kernel", "yamlfile", "spec", "picture", "limits", "stdio", "png"),
     (
-        *("definitions", "tensors", "facts", "formats", "extent", "rounding", "light", "jpeg_bands"),
+        *("definitions", "tensors", "facts", "formats", "extent", "rounding", "light"),
         *("engine.bank", "engine.reference"),
     ),
     ("arrays", "folders", "drawing", "naming", "tone", "metadata", "apng", "npyfile", "ppm16", "sniff", "engine.*"),
     ("making",),
-    ("library", "engine", "maps", "console", "modes", "exififd"),
+    ("library", "engine", "maps", "console", "modes", "exififd", "jpeg_bands"),
     ("layers",),
     ("stackfile",),
-    ("channels", "inputs", "frames", "deep"),
+    ("channels", "inputs", "frames", "deep", "plain"),
     ("decode", "encode"),
     ("opacity",),
     ("planning", "pooling"),
@@ -67,10 +67,10 @@ ONLY_USERS = {
     "yaml": {"yamlfile"},
     "PIL": {
         *("decode", "encode", "api", "metadata", "modes", "frames", "deep", "exififd", "sheet", "explain.animation"),
-        *("png_decode", "jpeg_bands", "ahead"),
+        *("png_decode", "jpeg_encode", "ahead", "plain"),
     },
     "tifffile": {"deep"},
-    "imagecodecs": {"deep", "png_decode"},
+    "imagecodecs": {"deep", "png_decode", "jpeg_decode", "jpeg_encode"},
     "isal": {"deflate"},
     "safetensors": {"tensors"},
 }

@@ -14,7 +14,7 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from convtool import decode, deflate, png_decode
+from convtool import codecs, decode, deflate, png_decode
 from convtool.decode import read_picture
 from convtool.errors import InputError
 from convtool.limits import Limits
@@ -29,7 +29,7 @@ MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 @pytest.fixture(autouse=True)
 def _every_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(png_decode, "WORTHWHILE", 0)
+    monkeypatch.setattr(codecs, "WORTHWHILE", 0)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def png(samples: Samples, data: bytes, *, pieces: int = 1 << 20, before: bytes =
 def usual(monkeypatch: pytest.MonkeyPatch, data: bytes, limits: Limits = STRICT) -> Picture | str:
     """A picture, or why it cannot be read, by Pillow's route."""
     with monkeypatch.context() as patch:
-        patch.setattr(png_decode, "has_libpng", lambda: False)
+        patch.setattr(codecs, "are_there", lambda: False)
         return outcome(data, limits)
 
 
@@ -257,7 +257,7 @@ def test_limits_come_first(monkeypatch: pytest.MonkeyPatch, taken: list[Any]) ->
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, taken: list[Any]) -> None:
-    monkeypatch.setattr(png_decode, "has_libpng", lambda: False)
+    monkeypatch.setattr(codecs, "are_there", lambda: False)
     samples = noise(40, 50, 3)
     data = png(samples, zlib.compress(filtered(samples, [2] * 40)))
     np.testing.assert_array_equal(read_picture(data, Limits()).samples, samples)
@@ -265,8 +265,8 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, taken: list[Any]) ->
 
 
 def test_the_library_is_loaded_when_enough_was_read(monkeypatch: pytest.MonkeyPatch, taken: list[Any]) -> None:
-    monkeypatch.setattr(png_decode, "WORTHWHILE", 5000)
-    monkeypatch.setattr(png_decode, "_seen", 0)
+    monkeypatch.setattr(codecs, "WORTHWHILE", 5000)
+    monkeypatch.setattr(codecs, "_seen", 0)
     samples = noise(40, 50, 3)
     data = png(samples, zlib.compress(filtered(samples, [3] * 40)))
     for pixels in (2000, 4000, 6000, 8000):

@@ -70,6 +70,41 @@ def test_a_stream_is_the_map(monkeypatch: pytest.MonkeyPatch, name: str, mode: s
         assert (stream.extent, stream.clipped) == (whole.extent, whole.clipped)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("rows", [1, 16, 100, 301, 1000])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_bands_are_the_rows_of_the_map(rows: int, threads: int, dtype: str) -> None:
+    array = picture_from_array(noise(301, 211, 3).astype(dtype) * np.dtype(dtype).type(1 if dtype == "uint8" else 257))
+    settings = Settings(dtype="uint8")
+    spec = list_maps(Library().load_all(["gaussian:sigma=2"]), settings)[0]
+    plan = plan_map(spec, array.layout, settings)
+    whole = filter_map(plan, array, extent=True)
+    stream = Stream(plan, Incoming([array]), extent=True, threads=threads)
+    found = stream.bands(rows, lambda band: np.ascontiguousarray(band).tobytes(), threads)
+    assert found is not None
+    bands = list(found)
+    assert len(bands) == -(-301 // rows)
+    assert b"".join(bands) == whole.samples.tobytes()
+    assert (stream.extent, stream.clipped) == (whole.extent, whole.clipped)
+
+
+def test_samples_that_may_not_be_finite_are_not_made_in_bands() -> None:
+    """A NaN makes the sums of its strip round otherwise, so strips stay what they are."""
+    samples = noise(301, 211, 3).astype(np.float32) / 255
+    samples[150, 100] = np.nan
+    array = picture_from_array(samples)
+    settings = Settings(dtype="uint8")
+    plan = plan_map(list_maps(Library().load_all(["gaussian:sigma=2"]), settings)[0], array.layout, settings)
+    whole = filter_map(plan, array)
+    for threads in (1, 2):
+        stream = Stream(plan, Incoming([array]), threads=threads)
+        assert stream.bands(16, lambda band: band.tobytes(), threads) is None
+        files = [io.BytesIO(), io.BytesIO()]
+        encode_strips(stream, plan.layout, "jpg", Encoding(threads=threads), {}, files[0])
+        encode(whole.samples, plan.layout, "jpg", Encoding(), {}, files[1])
+        assert files[0].getvalue() == files[1].getvalue()
+
+
 def test_storage_is_read_by_rows_and_held_once() -> None:
     samples = noise(40, 30, 3)
     picture = picture_from_image(Image.fromarray(samples))
