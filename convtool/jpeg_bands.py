@@ -31,7 +31,7 @@ Samples = NDArray[Any]
 
 
 @runtime_checkable
-class Banded(Protocol):
+class Banded(Iterable[Samples], Protocol):
     """Where samples come from, if threads can make them band by band."""
 
     def bands(self, rows: int, work: Callable[[Samples], bytes], threads: int) -> Iterator[bytes] | None:
@@ -52,7 +52,7 @@ def band_rows(layout: Layout) -> int:
 
 
 def write_bands(
-    strips: Iterable[Samples] | Banded, layout: Layout, options: dict[str, Any], file: IO[bytes], threads: int
+    strips: Iterable[Samples], layout: Layout, options: dict[str, Any], file: IO[bytes], threads: int
 ) -> None:
     """Write samples that come in strips (rows, W, C) or are made in bands; several are encoded side by side."""
     block = BLOCK[layout.channels]

@@ -41,7 +41,7 @@ def _by_codec(samples: Samples, options: dict[str, Any]) -> bytes:
 
     height, width, channels = samples.shape
     # Of sides of one sample, NumPy does not mind the strides; the codec does.
-    packed = np.ascontiguousarray(samples).ravel()
+    packed: Samples = np.ascontiguousarray(samples).ravel()
     packed = packed.reshape((height, width, channels) if channels > 1 else (height, width))
     return bytes(imagecodecs.jpeg8_encode(packed, options["quality"], subsampling="420" if channels > 1 else None))
 
