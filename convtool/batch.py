@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from convtool.encode import Encoding
 from convtool.errors import InputError, OutputError, UsageError
@@ -18,6 +16,7 @@ from convtool.maps import MapSpec
 from convtool.naming import MapName, Naming, Source, Target, check_collisions
 from convtool.options import Range
 from convtool.picture import Layout
+from convtool.tuples import NamedTuple
 
 
 class SheetOptions(NamedTuple):
@@ -48,13 +47,12 @@ class Options(NamedTuple):
     """A fault of ours is raised rather than counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """One map of one input and where it goes; ``skip`` if its output is there and stays."""
 
     source: Source
     spec: MapSpec
-    index: int
+    place: int
     target: Target
     skip: bool = False
 
@@ -152,7 +150,7 @@ def plan_run(sources: Sequence[Source], stack: Stack, options: Options) -> list[
     if options.skip_existing:
         jobs = [
             job._replace(
-                works=tuple(replace(w, skip=True) if w.target.path in existing else w for w in job.works),
+                works=tuple(w._replace(skip=True) if w.target.path in existing else w for w in job.works),
                 sheet=job.sheet and job.sheet._replace(skip=job.sheet.target.path in existing),
             )
             for job in jobs

@@ -12,13 +12,13 @@ The names are torch's where it has one. With an image row ``a b c d``:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convtool.errors import UsageError
+from convtool.tuples import NamedTuple
 
 MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")
 Positions = NDArray[np.intp]
@@ -27,16 +27,11 @@ OUTSIDE = -1
 """Index of a sample that the border's constant stands for."""
 
 
-@dataclass(frozen=True)
-class Border:
+class Border(NamedTuple):
     """A border mode; ``value`` is in sample units and used by ``constant`` alone."""
 
     mode: str
     value: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise UsageError(f"border {self.mode!r} is not one of {', '.join(MODES)}")
 
     def source(self, positions: Positions, size: int) -> Positions:
         """Map positions on an axis of ``size`` samples to indices within it, OUTSIDE for a constant sample."""
@@ -53,6 +48,13 @@ class Border:
             return np.zeros_like(positions)
         folded = positions % (2 * (size - 1))
         return np.minimum(folded, 2 * (size - 1) - folded)
+
+
+def make_border(mode: str, value: float = 0.0) -> Border:
+    """A border; raises UsageError for a mode that there is not."""
+    if mode not in MODES:
+        raise UsageError(f"border {mode!r} is not one of {', '.join(MODES)}")
+    return Border(mode, value)
 
 
 class Rows(Protocol):

@@ -9,7 +9,7 @@ Colour maps, and those of linear light, are shown as they are written.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from convtool.picture import Picture
 from convtool.planning import MapPlan, StackPlan, plan_stack
 from convtool.thumbs import averaged, averaged_under, enlarged, fitted
 from convtool.tone import FULL
+from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from convtool.light import LUMA as LINEAR_LUMA
 from convtool.light import Light
 from convtool.options import Scaling
 from convtool.picture import Layout, Samples
+from convtool.tuples import NamedTuple
 
 AS_THEY_ARE = Scaling()
 

@@ -8,11 +8,11 @@ from collections import abc
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 from convtool.errors import KernelError, UsageError
 from convtool.kernel import MAX_SIDE
 from convtool.options import Range, did_you_mean, parse_number, parse_range
+from convtool.tuples import NamedTuple
 from convtool.yamlfile import Mapping, Node, Scalar, Sequence, read_yaml
 
 KEYS = (

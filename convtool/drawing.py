@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convtool.facts import facts_of, response
 from convtool.kernel import Kernel
+from convtool.tuples import NamedTuple
 
 LARGEST = 15
 """Sides up to this are drawn whole; of larger kernels the middle is."""

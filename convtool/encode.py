@@ -5,19 +5,20 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convtool import codecs, jpeg_bands
+from convtool import codecs
 from convtool.errors import InputError
 from convtool.formats import format_of, needs_deep, refusal
 from convtool.machine import cores
 from convtool.metadata import PREDICTOR, fitting
 from convtool.picture import Layout, Timing
 from convtool.png import MOST_THREADS, PngWriter
+from convtool.tuples import NamedTuple
 
 PILLOW_NAMES = {
     "jpg": "JPEG",
@@ -91,10 +92,13 @@ def encode_strips(
     # Told by the suffix of a file's name, Pillow imports one plugin; told by format, it imports five.
     named = format_of(Path(str(getattr(file, "name", ""))).suffix) == format_name
     options = _options(format_name, layout, encoding, kept)
-    if format_name == "jpg" and (codecs.pay(layout.height * layout.width) or jpeg_bands.band_rows(layout)):
-        threads = min(cores(), MOST_THREADS) if encoding.threads is None else encoding.threads
-        jpeg_bands.write_bands(strips, layout, options, file, threads)
-        return
+    if format_name == "jpg":
+        from convtool import jpeg_bands
+
+        if codecs.pay(layout.height * layout.width) or jpeg_bands.band_rows(layout):
+            threads = min(cores(), MOST_THREADS) if encoding.threads is None else encoding.threads
+            jpeg_bands.write_bands(strips, layout, options, file, threads)
+            return
     _save(_pasted(strips, layout), file, None if named else PILLOW_NAMES[format_name], options)
     if format_name == "tif":
         _add_directories(file, exif)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 from math import inf, isfinite
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import gcd
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convtool.kernel import Floats, Kernel
+from convtool.tuples import NamedTuple
 
 FULL_8BIT = 255
 

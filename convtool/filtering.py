@@ -9,7 +9,6 @@ another layer will see is kept in float.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,12 +20,12 @@ from convtool.incoming import Incoming, room_for
 from convtool.maprun import MapRun
 from convtool.picture import Picture
 from convtool.planning import LayerPlan, MapPlan, StackPlan
+from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True, eq=False)
-class FeatureMap:
+class FeatureMap(NamedTuple):
     """A finished map: samples (H', W', C), alpha last, and what became of its values."""
 
     plan: MapPlan

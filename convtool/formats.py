@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from convtool.picture import Layout
+from convtool.tuples import NamedTuple
 
 DEEP_EXTRA = "pip install 'convtool[deep]'"
 """What brings the libraries for more than 8 bits in colour."""

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 from numbers import Real
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convtool.errors import KernelError
+from convtool.tuples import NamedTuple
 
 Number = float | Fraction
 Values = Mapping[str, Number]

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from numbers import Real
 from types import MappingProxyType
-from typing import NamedTuple
 
 from convtool import formulas
 from convtool.errors import KernelError
 from convtool.formulas import EXACT_BELOW, LIMIT, MAX_SIDE, Generated, Number, Values, plain
+from convtool.tuples import NamedTuple
 
 __all__ = [
     "EXACT_BELOW",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, cast
+from typing import Literal, cast
 
 from convtool.errors import GeometryError, UsageError
+from convtool.tuples import NamedTuple
 
 Pair = tuple[int, int]
 NamedPadding = Literal["same", "valid", "full"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import NamedTuple
+
+from convtool.tuples import NamedTuple
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 FRAME, SCAN, TABLES, INTERVAL = b"\xff\xc0", b"\xff\xda", b"\xff\xdb", b"\xff\xdd"

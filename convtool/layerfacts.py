@@ -7,13 +7,13 @@ however often they are used, which is what weight sharing saves.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from convtool.geometry import Axis, Geometry, Pair
 from convtool.memory import peak_bytes
 from convtool.planning import LayerPlan, StackPlan
+from convtool.tuples import NamedTuple
 
 
 class Windows(NamedTuple):

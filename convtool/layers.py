@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 from convtool.errors import UsageError
 from convtool.kernel import KernelSet
 from convtool.maps import MapSpec, Settings, layer_maps
+from convtool.tuples import NamedTuple
 
 MAX_LAYERS = 64
 """Most layers of one stack; fixed."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 from convtool.errors import InputError
 from convtool.options import MAX_PIXELS
+from convtool.tuples import NamedTuple
 
 
 class Limits(NamedTuple):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from convtool.definitions import fold
 from convtool.errors import KernelError, UsageError
 from convtool.geometry import Padding, Pair
 from convtool.kernel import MAX_MAPS, Kernel, KernelSet
 from convtool.options import Activation, Pool, Range, Scaling
+from convtool.tuples import NamedTuple
 
 CLIP = Range("clip")
 

@@ -13,14 +13,13 @@ import os
 import re
 import string
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 from convtool.errors import OutputError, UsageError
 from convtool.formats import format_of, is_image_suffix
 from convtool.options import did_you_mean
+from convtool.tuples import NamedTuple
 
 STDIO = "-"
 FIELDS = ("stem", "suffix", "ext", "kernel", "map", "index", "parent")
@@ -38,13 +37,12 @@ class Source(NamedTuple):
         return self.path == STDIO
 
 
-@dataclass(frozen=True)
-class MapName:
+class MapName(NamedTuple):
     """What names say of a map."""
 
     label: str
     kernel: str
-    index: int
+    place: int
 
 
 class Target(NamedTuple):
@@ -137,7 +135,7 @@ class Naming(NamedTuple):
             "ext": ext,
             "kernel": name.kernel,
             "map": name.label,
-            "index": str(name.index),
+            "index": str(name.place),
             "parent": source.parent or ".",
         }
         if "{ext}" in self.output and "{suffix}" not in self.output:

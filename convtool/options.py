@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Collection
 from fractions import Fraction
 from math import isfinite
-from typing import NamedTuple
 
 from convtool.errors import UsageError
 from convtool.geometry import Padding, Pair, pair, standard_padding
+from convtool.tuples import NamedTuple
 
 RANGES = ("clip", "abs", "shift", "stretch", "symmetric", "raw")
 MERGES = ("magnitude", "max", "mean", "sum")

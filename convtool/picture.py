@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from convtool.errors import UsageError
+from convtool.tuples import NamedTuple
 
 
 class Layout(NamedTuple):
@@ -65,7 +66,7 @@ class Samples(Protocol):
         """Rows of a slice with step 1, shape (rows, W, C)."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Picture:
     """Samples (H, W, C), alpha last, and the metadata that goes on to its maps."""
 

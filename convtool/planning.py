@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
-from convtool.border import Border
+from convtool.border import Border, make_border
 from convtool.channels import Selection, select
 from convtool.engine.bank import Bank, bank_of
 from convtool.engine.plan import Plan, join_plans, make_plan
@@ -26,6 +25,7 @@ from convtool.maps import MapSpec, Part, Settings
 from convtool.options import Activation, Pool, Range
 from convtool.picture import Layout
 from convtool.tone import FULL
+from convtool.tuples import NamedTuple
 
 RAW = Range("raw")
 FEWEST = 4
@@ -264,7 +264,7 @@ def _plan_member(part: Part, source: Layout, settings: Settings, light: Light, b
     )
     if settings.linear and before is None:
         selection = selection.in_light(light, layout.colours)
-    border = Border(*settings.edge)
+    border = make_border(*settings.edge)
     try:
         geometry = resolve(
             (layout.height, layout.width),

@@ -12,13 +12,14 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Iterator
-from typing import IO, NamedTuple
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from convtool.deflate import INFLATE_ERRORS, crc32, unpacker
+from convtool.tuples import NamedTuple
 
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 """Samples of a pixel by the colour type of a header: grey, RGB, and both with alpha (PNG, 11.2.1)."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from convtool.deflate import REACH, adler32, thorough
 from convtool.png_filters import AVERAGE, NONE, PAETH, SMALLEST, SUB, UP, Bytes, filtered
 from convtool.png_strips import Packed
+from convtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from zlib import _Compress as Stream

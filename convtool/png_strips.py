@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from convtool.deflate import adler32, has_isal, quick, thorough
 from convtool.png_filters import AVERAGE, NONE, PAETH, SUB, UP, Bytes, filtered, sampled
+from convtool.tuples import NamedTuple
 
 FAST = "fast"
 STRIP_BYTES = 512 * 1024

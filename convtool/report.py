@@ -93,7 +93,7 @@ def _map_fields(result: Written) -> dict[str, Any]:
         "output": work.target.path,
         "kernel": work.spec.kernel,
         "map": work.spec.label,
-        "index": work.index,
+        "index": work.place,
         "frame": result.frame,
         "height": layout.height,
         "width": layout.width,

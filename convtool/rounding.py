@@ -7,10 +7,12 @@ one long call over them as well is several times faster than many short ones tha
 from __future__ import annotations
 
 from threading import local
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
 

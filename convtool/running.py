@@ -62,7 +62,7 @@ def _run(job: Job, todo: Sequence[Work], options: Options) -> Iterator[Result]:
     found = _streamed(todo, plans[0], picture, options) if single else _held(todo, plans, frames, options)
     clipped: dict[int, int] = {}
     for result in found:
-        clipped.setdefault(result.work.index, result.clipped)
+        clipped.setdefault(result.work.place, result.clipped)
         yield result
     if job.sheet is not None and not job.sheet.skip:
         with _writing(job.sheet):
@@ -88,7 +88,7 @@ def plan_frames(job: Job, layouts: Sequence[Layout], light: Light = SRGB) -> lis
     """The plans of an input's frames; raises GeometryError or InputError before any of them is computed."""
     plans = [plan_stack(job.stack, layout, light) for layout in layouts]
     for work in job.works:
-        found = [plan.maps[work.index].layout for plan in plans]
+        found = [plan.maps[work.place].layout for plan in plans]
         reason = refusal(work.target.format, found[0]) if len(found) == 1 else frames_refusal(work.target.format, found)
         if reason and not work.skip:
             raise InputError(reason)
@@ -117,7 +117,7 @@ def _streamed(todo: Sequence[Work], plan: StackPlan, picture: Picture, options: 
     """Filter and write the maps of one picture: strip by strip, or together where they are computed together."""
     before = sum(each.seconds for layer in plan.layers[:-1] for each in layer.maps)
     coming = before_last(plan, picture, _threads(before, options))
-    left = [work.index for work in todo]
+    left = [work.place for work in todo]
     ready: dict[int, FeatureMap] = {}
     for work in todo:
         place = left.pop(0)
@@ -145,7 +145,7 @@ def _held(
     todo: Sequence[Work], plans: Sequence[StackPlan], frames: Sequence[Picture], options: Options
 ) -> Iterator[Written]:
     """Filter whole maps of all frames, recompute pixels of them if asked to, and write them."""
-    wanted = [work.index for work in todo]
+    wanted = [work.place for work in todo]
     streams = [
         filter_stack(
             plan,

@@ -83,6 +83,6 @@ def _end(number: int, _: object) -> None:
 def _slim(result: Result) -> tuple[Any, ...]:
     """A result as it goes through the pipe: the parent knows the work, its number among the job's is enough."""
     if isinstance(result, Written | Drawn | Skipped):
-        number = -1 if isinstance(result.work, SheetWork) else result.work.index
+        number = -1 if isinstance(result.work, SheetWork) else result.work.place
         return result._replace(work=number)  # type: ignore[arg-type]
     return result

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import NamedTuple
 
 from convtool.errors import KernelError, UsageError
 from convtool.options import parse_number
+from convtool.tuples import NamedTuple
 
 YAML_SUFFIXES = (".yaml", ".yml")
 ARRAY_SUFFIXES = (".npy", ".npz", ".safetensors")

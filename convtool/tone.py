@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import inf, lcm
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from convtool.extent import Extent
 from convtool.light import Light
 from convtool.options import Range
 from convtool.rounding import Strip, store, strip_of
+from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
 

@@ -11,11 +11,11 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import yaml
 
 from convtool.errors import KernelError
+from convtool.tuples import NamedTuple
 
 MAX_BYTES = 256 * 1024
 """Largest kernel file; fixed. PyYAML takes seconds and gigabytes for lists of a few megabytes."""

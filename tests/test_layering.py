@@ -11,7 +11,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
 
 # From the bottom up: a module may import only modules that stand on a lower floor than its own.
 FLOORS = (
-    ("errors", "merging", "png_filters", "deflate", "holding", "heap", "machine", "thumbs", "codecs", "jpeg_file"),
+    ("tuples",),
+    (
+        *("errors", "merging", "holding", "heap", "machine", "thumbs"),
+        *("deflate", "png_filters", "codecs", "jpeg_file"),
+    ),
     ("atomic", "geometry", "border", "formulas", "png_strips", "pngcheck", "png_decode", "jpeg_decode", "jpeg_encode"),
     ("options", "generators", "png_small", "icc", "colormaps", "ahead"),
     ("kernel", "yamlfile", "spec", "picture", "limits", "stdio", "png"),

@@ -31,7 +31,7 @@ def dry_run(jobs: list[Job], unread: list[tuple[str, str]], options: Options, *,
         try:
             layout = job_layout(job, options)
             whole = plan_frames(job, [layout])[0]
-            plans = [whole.maps[work.index] for work in todo]
+            plans = [whole.maps[work.place] for work in todo]
         except ConvtoolError as error:
             failures += 1
             _fail(job.source.path, str(error), json=json)
@@ -45,7 +45,7 @@ def dry_run(jobs: list[Job], unread: list[tuple[str, str]], options: Options, *,
             outputs += 1
             peak = max(peak, peak_bytes(whole, plan, work.target.format))
             if json:
-                print_line(json_module.dumps(_fields(job, work.target.path, work.index, plan)))
+                print_line(json_module.dumps(_fields(job, work.target.path, work.place, plan)))
             else:
                 print_line(f"  -> {console.shown(work.target.path)}  {plan.layout}  {plan.spec.range}  {plan.methods}")
                 if verbose:

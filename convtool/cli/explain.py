@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ from convtool import console, options
 from convtool.cli import types
 from convtool.cli.apply import command as apply_command
 from convtool.errors import GeometryError, InputError, OutputError, UsageError
+from convtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convtool.border import Border
+from convtool.border import make_border
 from convtool.engine.bank import bank_from_array
 from convtool.engine.parallel import fill
 from convtool.engine.plan import make_plan
@@ -54,7 +54,7 @@ def conv2d(
     GeometryError (a ValueError) where the window does not fit the padded image.
     """
     image, weights, biases = _checked(x, weight, bias, groups)
-    border = Border(padding_mode, _number(constant_value, "constant_value") if padding_mode == "constant" else 0.0)
+    border = make_border(padding_mode, _number(constant_value, "constant_value") if padding_mode == "constant" else 0.0)
     geometry = resolve(
         (image.shape[1], image.shape[2]),
         (weights.shape[2], weights.shape[3]),

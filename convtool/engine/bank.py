@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from convtool.kernel import EXACT_LIMIT, Floats, Integers, Kernel, factor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bank:
     """N filters of one size that slide together.
 

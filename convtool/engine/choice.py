@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from convtool.engine.bank import Bank
 from convtool.engine.costs import COSTS
 from convtool.engine.taps import Taps, choose_dtype
 from convtool.geometry import Geometry
+from convtool.tuples import NamedTuple
 
 # Methods are imported when they are first thought of: a run with a small integer kernel starts without them.
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ as much, which moves the border between ``gemm`` and ``fft`` from about 17 taps 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from convtool.tuples import NamedTuple
 
 
 class Costs(NamedTuple):

@@ -7,7 +7,7 @@ into the spectrum of the kernel.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from convtool.border import Rows, Strips
 from convtool.engine.bank import Bank
 from convtool.engine.workspace import PerThread, Shape
 from convtool.geometry import Geometry
+from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
 FLOAT = np.dtype(np.float32)

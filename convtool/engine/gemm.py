@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import gcd
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from convtool.engine.bank import Bank
 from convtool.engine.cascade import Product, add_up, scratch
 from convtool.engine.workspace import PerThread, Shape, as_strided
 from convtool.geometry import Geometry
+from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
 Deals = list[tuple[Array, Any]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import Any, Protocol
@@ -32,7 +32,7 @@ class Method(Protocol):
         """Unscaled sums of output rows first..last, (rows, W', outputs), perhaps written into ``out``."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """A planned sum, bound to everything but the samples."""
 
@@ -55,8 +55,8 @@ class Plan:
     """Why this method, in a few words: ``taps int16: 3 passes``."""
     cost: float
     """Nanoseconds for one sample of the output, by the table in ``costs``."""
-    runner: Method = field(repr=False)
-    padded: Strips = field(repr=False)
+    runner: Method
+    padded: Strips
 
     def __str__(self) -> str:
         return f"{self.method} {self.dtype.name}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
+
+from convtool.tuples import NamedTuple
 
 Source = tuple[int, int, int]
 """A plane and the shift (rows, columns) at which it is read."""

@@ -9,7 +9,7 @@ their length, every few-th block forms one matrix.
 from __future__ import annotations
 
 from math import gcd
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from convtool.engine.cascade import Cascade
 from convtool.engine.gemm import CLIFF
 from convtool.engine.workspace import PerThread, Shape, as_strided
 from convtool.geometry import Geometry
+from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
 FLOAT = np.dtype(np.float32)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from convtool.errors import UsageError
 from convtool.maps import Settings
 from convtool.options import did_you_mean
 from convtool.picture import Picture, picture_from_array
+from convtool.tuples import NamedTuple
 
 GREY = """
 20 20 20 20 100 100 100 100

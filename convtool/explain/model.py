@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import isfinite, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ from convtool.merging import merge
 from convtool.options import Range
 from convtool.picture import Picture
 from convtool.planning import MapPlan, Member
+from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
 

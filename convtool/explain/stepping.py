@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import NamedTuple
 
 from convtool import console
 from convtool.drawing import Line, Piece
@@ -16,6 +15,7 @@ from convtool.explain.model import Explanation
 from convtool.explain.sums import Window
 from convtool.explain.text import WIDTH, added, aligned, plain, sum_facts, written_facts
 from convtool.explain.words import Words
+from convtool.tuples import NamedTuple
 
 SMALL = 12
 """Pictures with longer sides are cropped before they are walked through,"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from convtool.border import Border
 from convtool.engine import reference
 from convtool.explain.toning import Number
 from convtool.geometry import Geometry, Pair
+from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
 

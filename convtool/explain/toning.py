@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import isfinite
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from convtool.extent import Extent
 from convtool.light import Light
 from convtool.options import Range
 from convtool.tone import FULL, MIDDLE
+from convtool.tuples import NamedTuple
 
 Number = Fraction | float
 """A fraction wherever it is finite."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from convtool.channels import Affine
 from convtool.errors import UsageError
@@ -13,6 +13,7 @@ from convtool.options import Activation, Pool, Range
 from convtool.picture import Layout
 from convtool.planning import LayerPlan, MapPlan, Member, StackPlan
 from convtool.tone import FULL, MIDDLE
+from convtool.tuples import NamedTuple
 
 Nested = list[Any]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from convtool.translate.recipe import Recipe
+from convtool.tuples import NamedTuple
 
 NUMPY_MODES = {"replicate": "edge", "reflect": "reflect", "symmetric": "symmetric", "circular": "wrap"}
 SCIPY_MODES = {"zeros": "constant", "constant": "constant", "replicate": "nearest", "reflect": "mirror",
