@@ -80,16 +80,10 @@ class Peer(NamedTuple):
 def convtool(*options: str) -> Callable[[Work], Command]:
     def command(work: Work) -> Command:
         *kernel, template = CONVTOOL[work.kernel]
-        words = [
-            sys.executable,
-            "-m",
-            "convtool",
-            "apply",
-            str(work.source),
-            *kernel,
-            "-o",
-            str(work.target / template),
-        ]
+        names = work.names
+        source = work.source / names[0] if len(names) == 1 else work.source
+        program = Path(sys.executable).with_name("convtool")  # as pip installs it
+        words = [str(program), "apply", str(source), *kernel, "-o", str(work.target / template)]
         return Command([*words, *options])
 
     return command

@@ -6,6 +6,7 @@ end are one valid stream. ``isal`` does this five times as fast as zlib; where i
 
 from __future__ import annotations
 
+import struct
 import zlib
 from typing import Any
 
@@ -17,6 +18,8 @@ except ImportError:
 ADLER_BASE = 65521
 MEMORY = 6
 """Of isal: somewhat less than its usual memory makes shorter blocks, whose codes fit closer at the same speed."""
+MOST_STORED = 0xFFFF
+"""Bytes of a block that is not compressed."""
 REACH = 1 << zlib.MAX_WBITS
 """How far back a match may reach, in bytes."""
 
@@ -43,6 +46,16 @@ def thorough(
     """A piece by zlib; its matches may reach back into ``before``, the end of what precedes it in the stream."""
     packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, 9, strategy, *([before] if before else []))
     return packer.compress(data) + packer.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
+
+
+def stored(data: bytes) -> bytes:
+    """A zlib stream of data that are not compressed (RFC 1950 and 1951, 3.2.4)."""
+    parts: list[bytes | memoryview] = [b"\x78\x01"]
+    for at in range(0, max(len(data), 1), MOST_STORED):
+        piece = memoryview(data)[at : at + MOST_STORED]
+        last = at + MOST_STORED >= len(data)
+        parts += (struct.pack("<BHH", last, len(piece), len(piece) ^ 0xFFFF), piece)
+    return b"".join((*parts, adler32(data).to_bytes(4, "big")))
 
 
 def unpacker() -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convtool.deflate import INFLATE_ERRORS, crc32, unpacker
+from convtool.deflate import INFLATE_ERRORS, crc32, stored, unpacker
 from convtool.tuples import NamedTuple
 
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
@@ -165,7 +165,7 @@ def _pieces(file: IO[bytes], places: list[tuple[int, int]]) -> Iterator[bytes]:
 
 def _file(header: bytes, shape: tuple[int, ...], filtered: bytes) -> bytes:
     """A PNG file of some filtered rows, of shape (rows, W, C)."""
-    data = _chunk(b"IDAT", zlib.compress(filtered, 0))
+    data = _chunk(b"IDAT", stored(filtered))
     return b"".join((SIGNATURE, _header(header, shape[0], shape[1]), data, _chunk(b"IEND", b"")))
 
 

@@ -65,7 +65,8 @@ class Stream:
             over_strips(self.plan.strips(self._threads), lambda a, b: self._write(a, b, whole[a:b]), self._threads)
             yield work(whole)
             return
-        step = next(self.plan.strips(threads))[1]
+        wanted = next(self.plan.strips(threads))[1]
+        step = -(-rows // max(1, round(rows / wanted)))  # strips alike in height: a few rows take as many calls
 
         def made(start: int) -> bytes:
             stop = min(start + rows, layout.height)
