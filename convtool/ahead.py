@@ -8,6 +8,8 @@ Whatever goes wrong here goes wrong once more, and is told, when the picture is 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,9 @@ MOST_PIXELS = 80_000_000
 """Pillow warns of somewhat larger pictures (Image.MAX_IMAGE_PIXELS), which is switched off only where one is read."""
 
 JPEG = b"\xff\xd8\xff"
+
+NOT_ALONE = ("-j", "--jobs", "--dry-run", "--as")
+"""Options of runs that decode nothing, or one thing at a time."""
 
 
 class _Ahead:
@@ -88,17 +93,42 @@ class _Ahead:
 _begun: list[_Ahead] = []
 
 
+def guess(words: Sequence[str]) -> None:
+    """Start on the only large JPEG file that the words of a command name, before the command line is even loaded.
+
+    Nothing rests on it: what turns out to be wanted otherwise is decoded once more.
+    """
+    if words[:1] != ["apply"] or any(word.startswith(NOT_ALONE) for word in words):
+        return
+    named = [path for path in map(Path, words[1:]) if _is_worthwhile(path)]
+    if len(named) == 1:
+        _start(named[0], MOST_PIXELS)
+
+
 def begin(path: Path, most_pixels: int) -> None:
-    """Start to decode a file, if that is worth it."""
+    """Start to decode a file, if that is worth it and was not guessed."""
+    if not _is_begun(path) and _is_worthwhile(path):
+        _start(path, most_pixels)
+
+
+def _start(path: Path, most_pixels: int) -> None:
+    with suppress(Exception):  # no thread to be had, a codec that does not load: whoever needs them will tell
+        _begun[:] = [_Ahead(path, most_pixels)]
+
+
+def forget() -> None:
+    """What was guessed is not wanted."""
+    _begun.clear()
+
+
+def _is_worthwhile(path: Path) -> bool:
     try:
         if path.stat().st_size < WORTHWHILE or not path.is_file():
-            return
+            return False
         with path.open("rb") as file:
-            if file.read(len(JPEG)) != JPEG:
-                return
+            return file.read(len(JPEG)) == JPEG
     except (OSError, ValueError):  # also a name that cannot be one
-        return
-    _begun[:] = [_Ahead(path, most_pixels)]
+        return False
 
 
 def samples_of(path: object) -> NDArray[np.uint8] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -117,3 +119,61 @@ def test_the_command_writes_the_same(apply: Run, monkeypatch: pytest.MonkeyPatch
     assert any(taken) == (not options)
     if "--dry-run" not in options:
         np.testing.assert_array_equal(samples("out.png"), samples(path))
+
+
+def test_the_one_file_of_a_command_is_guessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    jpeg(Path("a.jpg"))
+    jpeg(Path("b.jpg"))
+    Path("notes.txt").write_text("a" * 300)
+    wrong: tuple[list[str], ...] = (
+        ["explain", "a.jpg"],
+        ["apply"],
+        [],
+        ["apply", "a.jpg", "b.jpg"],
+        ["apply", "c.jpg", "notes.txt", "-q"],
+    )
+    alone = (["apply", "a.jpg", "-j", "1"], ["apply", "--dry-run", "a.jpg"], ["apply", "-j1", "a.jpg"])
+    for words in (*wrong, *alone, ["apply", "a.jpg", "--as=opencv"]):
+        ahead.guess(words)
+        assert not ahead._begun, words
+    ahead.guess(["apply", "-k", "blur", "a.jpg", "-o", "out.jpg"])
+    (guessed,) = ahead._begun
+    ahead.begin(Path("a.jpg"), MOST)
+    assert ahead._begun == [guessed]  # it is not begun again
+    ahead.begin(Path("b.jpg"), MOST)
+    assert ahead._begun != [guessed]
+    ahead.forget()
+    assert not ahead._begun
+
+
+def test_what_cannot_be_begun_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread to be had: the picture is read later, as ever."""
+    path = jpeg(tmp_path / "a.jpg")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread", refuse)
+    ahead.guess(["apply", str(path)])
+    ahead.begin(path, MOST)
+    assert not ahead._begun
+    assert read_picture(path, Limits()).layout.colours == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--version",), 0),
+        (("apply", "a.jpg", "-k", "blurr"), 2),
+        (("apply", "a.jpg", "-k", "blur", "--max-pixels", "9"), 1),
+    ],
+)
+def test_a_wrong_guess_does_no_harm(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
+    Image.fromarray(noise(600, 700, 3)).save(tmp_path / "a.jpg", quality=95)
+    assert (tmp_path / "a.jpg").stat().st_size > 256 << 10
+    done = subprocess.run(
+        [sys.executable, "-m", "convtool", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert len((done.stdout + done.stderr).splitlines()) == 1

@@ -16,6 +16,7 @@ from convtool import __version__
 from convtool.console import say
 from convtool.errors import ConvtoolError, Terminated
 from convtool.holding import deferred
+from convtool.machine import hold_blas
 from convtool.stdio import fill_descriptors
 
 
@@ -84,8 +85,7 @@ def cli(context: click.Context) -> int | None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    # Products are small and strips are what threads share out; said before NumPy loads, it needs no looking after.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    hold_blas()
     fill_descriptors()
     _catch_signals()
     atexit.register(_ignore_signals)

@@ -82,6 +82,8 @@ def command(**given: Any) -> int:
 
     if len(given["inputs"]) == 1 and given["jobs"] != 1 and not (given["dry_run"] or given["tool"]):
         ahead.begin(Path(given["inputs"][0]), given["max_pixels"])  # before NumPy is loaded
+    else:
+        ahead.forget()
     if given["files0"] is not None:
         from convtool.listed import listed_inputs
 
