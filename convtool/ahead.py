@@ -141,10 +141,13 @@ def samples_of(path: object) -> NDArray[np.uint8] | None:
 
 def taken(path: object) -> Image.Image | None:
     """The decoded picture of a file that was begun, for once; None of any other, and of a plain file."""
-    if _is_begun(path) and (image := _begun[0].image()) is not None:
+    if not _is_begun(path):
+        return None
+    from PIL import JpegImagePlugin  # noqa: F401  # which reads the metadata in any case, loaded before we wait
+
+    if (image := _begun[0].image()) is not None:
         _begun.clear()
-        return image
-    return None
+    return image
 
 
 def _is_begun(path: object) -> bool:

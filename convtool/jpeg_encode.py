@@ -22,10 +22,16 @@ Samples = NDArray[Any]
 Coder = Callable[[Samples], bytes]
 
 
+class _Named(io.BytesIO):
+    """Told by the suffix of a file's name, Pillow imports one plugin; told by format, it imports five."""
+
+    name = "header.jpg"
+
+
 def header_for(height: int, width: int, channels: int, options: dict[str, Any]) -> bytes:
     """What stands before the coded samples, with the metadata of Pillow's ``options``; raises as Pillow does."""
-    file = io.BytesIO()
-    Image.new("RGB" if channels > 1 else "L", (1, 1)).save(file, "JPEG", **options)
+    file = _Named()
+    Image.new("RGB" if channels > 1 else "L", (1, 1)).save(file, **options)
     return with_size(parts(file.getvalue())[0], height, width)
 
 
