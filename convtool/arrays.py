@@ -89,7 +89,10 @@ def _chosen(name: str, names: list[str]) -> str:
 
 
 def _checked(file: IO[bytes], check: Check) -> NDArray[np.float64]:
-    version = npy.read_magic(file)
+    try:
+        version = npy.read_magic(file)
+    except ValueError:
+        raise KernelError("is no .npy file; numpy.save writes one") from None
     header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, fortran, dtype = header(file)
     if dtype.kind not in "biuf":

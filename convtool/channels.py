@@ -243,20 +243,26 @@ def _deep(layout: Layout, kernel: Kernel, depth: int, colours: tuple[int, ...], 
     if depth == 3 and layout.colours == 1 and len(colours) == 1 and not later:
         return Selection((0, 0, 0), luma=False, summed=True, alpha=alpha)
     if depth != len(colours):
-        s = "" if depth == 1 else "s"
+        spans = f"{kernel.label} spans {_channels(kernel.depth or depth)}"
+        if kernel.depth != depth:
+            spans += f" in each of {depth // (kernel.depth or depth)} groups, {depth} in all"
         if later:
             of = "channels come in from the layer before" if len(colours) != 1 else "channel comes in"
             raise GeometryError(
-                f"{kernel.label} spans {depth} channel{s}, and {len(colours)} {of}; use a kernel of depth"
+                f"{spans}, and {len(colours)} {of}; use a kernel of depth"
                 f" {len(colours)}, or one without depth, which acts on each map by itself"
             )
         with_alpha = layout.alpha and len(colours) > layout.colours
         way = "leave out --alpha filter, which counts alpha" if with_alpha else "convert the picture"
-        raise GeometryError(
-            f"{kernel.label} spans {depth} channel{s}, the picture has {len(colours)}"
-            f" ({layout}); {way}, or use a kernel of depth {len(colours)} or without depth"
-        )
+        other = f"a kernel of depth {len(colours)} or without depth"
+        if kernel.depth != depth:
+            other = f"groups that make {len(colours)}"
+        raise GeometryError(f"{spans}, the picture has {len(colours)} ({layout}); {way}, or use {other}")
     return Selection(colours, luma=False, summed=True, alpha=alpha)
+
+
+def _channels(count: int) -> str:
+    return f"{count} channel{'' if count == 1 else 's'}"
 
 
 def _reversed(indices: tuple[int, ...], colours: int) -> tuple[int, ...]:

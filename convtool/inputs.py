@@ -10,6 +10,9 @@ from convtool.atomic import PREFIX
 from convtool.formats import is_image_suffix
 from convtool.naming import STDIO, Source, is_folder
 
+EXAMPLES = 3
+"""Files passed over that are named."""
+
 
 class Found:
     """What the arguments name: pictures, how many other files folders held, and folders that cannot be read."""
@@ -17,6 +20,9 @@ class Found:
     def __init__(self) -> None:
         self.sources: list[Source] = []
         self.others = 0
+        """How many other files folders held."""
+        self.examples: list[str] = []
+        """The first of them."""
         self.failures: list[tuple[str, str]] = []
 
 
@@ -63,6 +69,8 @@ def _walk(
             yield Source(place + name, parent)
         else:
             found.others += 1
+            if len(found.examples) < EXAMPLES:
+                found.examples.append(place + name)
 
 
 def _is(ask: Callable[[], bool]) -> bool:

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from convtool.errors import OutputError, UsageError
-from convtool.formats import format_of, is_image_suffix
+from convtool.formats import FORMATS, WRITTEN, format_of, is_image_suffix
 from convtool.options import did_you_mean
 from convtool.tuples import NamedTuple
 
@@ -35,6 +35,10 @@ class Source(NamedTuple):
     def stdin(self) -> bool:
         """Whether this is standard input."""
         return self.path == STDIO
+
+
+NOT_WRITTEN = ("pdf", "svg", "eps", "heic", "heif", "jp2", "jxl", "psd", "tga", "exr", "dng")
+"""Suffixes of pictures, of which no folder has one."""
 
 
 class MapName(NamedTuple):
@@ -162,10 +166,23 @@ def make_naming(output: str | None, format_name: str | None, *, stdin: bool, raw
         if "{" not in suffix and suffix != ".":
             _check_suffix(output, format_name)
         return Naming("template", output, format_name, raw)
-    if is_folder(output) or output.endswith(("/", os.sep)) or not is_image_suffix(Path(output).suffix):
+    suffix = Path(output).suffix
+    if is_folder(output) or output.endswith(("/", os.sep)) or not is_image_suffix(suffix):
+        _check_folder(output, suffix)
         return Naming("folder", output, format_name, raw)
     _check_suffix(output, format_name)
     return Naming("file", output, format_name)
+
+
+def _check_folder(output: str, suffix: str) -> None:
+    """Refuse what would become a folder, but has the suffix of a picture, mistyped or of a format we do not write."""
+    if output.endswith(("/", os.sep)) or is_folder(output):
+        return
+    word = suffix.removeprefix(".").lower()
+    hint = did_you_mean(word, WRITTEN)
+    if hint or word in NOT_WRITTEN:
+        known = hint or f"; {' '.join(FORMATS)} are"
+        raise UsageError(f"-o {output}: {suffix} files are not written{known} (a folder of that name is {output}/)")
 
 
 def is_folder(path: str | Path) -> bool:

@@ -209,6 +209,8 @@ def parse_activation(text: str) -> Activation:
 def parse_pool(text: str) -> Pool:
     """``max:SIZE`` or ``avg:SIZE``, perhaps ``:STRIDE``, which is the size otherwise; both N or NxM."""
     how, *numbers = text.split(":")
+    if how[:1].isdigit():
+        raise UsageError(f"pool {text!r} does not say how; write {' or '.join(f'{each}:{text}' for each in POOLS)}")
     choice(how, "pool", POOLS)
     if not 1 <= len(numbers) <= 2:
         raise UsageError(f"pool {text!r} is not {how}:SIZE or {how}:SIZE:STRIDE, as in {how}:2 or {how}:3:2")

@@ -87,6 +87,8 @@ def find_stack(text: str, library: Library) -> Path:
             return path
         names.append(path.stem)
     hint = did_you_mean(text, names) or f"; there are {', '.join(names)}"
+    if Path(text).is_dir():
+        raise KernelError(f"--stack {text}: is a folder; name a YAML file in it{hint}")
     raise KernelError(f"there is no stack {text!r}{hint}, or name a file, as in my.yaml")
 
 
@@ -110,6 +112,9 @@ def read_stack(path: Path, library: Library) -> StackFile:
     top = read_yaml(path)
     nodes = {key.text: (key, node) for key, node in top.pairs}
     if "layers" not in nodes:
+        near = next((key for key, _ in top.pairs if did_you_mean(key.text, ("layers",))), None)
+        if near is not None:
+            raise KernelError(f"{path}:{near.line}: unknown key {near.text!r}; did you mean layers?")
         raise KernelError(f"{path}: has no layers, so it is no stack; --kernel {path} takes kernels")
     for key, _ in top.pairs:
         if key.text not in KEYS:

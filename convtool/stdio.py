@@ -97,7 +97,7 @@ def caught_stderr(lines: list[str]) -> Iterator[None]:
             os.close(reading)
 
 
-def write_stdout(encode: Callable[[IO[bytes]], None]) -> None:
+def write_stdout(encode: Callable[[IO[bytes]], object]) -> None:
     """Encode a picture whole, then write it to standard output.
 
     The bytes go to the descriptor itself and every count is checked: with PYTHONUNBUFFERED a single write may be

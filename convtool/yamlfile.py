@@ -69,6 +69,8 @@ def parse_yaml(text: str, path: Path) -> Mapping:
     except yaml.YAMLError as error:
         raise KernelError(_syntax(error, text, path)) from None
     if node is None:
+        if not text.strip():
+            raise KernelError(f"{path}: is empty")
         raise KernelError(f"{path}: holds no kernels; a kernel file maps names to definitions")
     if not isinstance(node, Mapping):
         raise KernelError(f"{path}:{node.line}: a kernel file maps names to definitions, and this one does not")
@@ -156,6 +158,8 @@ def _syntax(error: yaml.YAMLError, text: str, path: Path) -> str:
     character = found[0][mark.column : mark.column + 1] if found else ""
     if character == "\t" or "tab character" in problem:
         problem = "a tab stands where YAML wants blanks; indent with blanks"
+    elif "mapping values are not allowed" in problem:
+        problem = "a second colon with a blank behind it; put a value that has one in quotes"
     elif "cannot start any token" in problem and character:
         problem = f"a word cannot begin with {character}; put it in quotes"
     return f"{path}:{mark.line + 1}: {problem}"

@@ -136,6 +136,7 @@ REFUSALS = {
     ("-k", "net.npz#conv1", "--maps", "3-1"): "write the smaller number first",
     ("-k", "net.npz#conv1", "--maps", "1,1"): "names 1 twice",
     ("-k", "net.npz#conv1", "--groups", "2"): "--groups 2 has to divide the number of kernels, and the layer has 13",
+    ("-k", "text.npy"): "text.npy: is no .npy file; numpy.save writes one",
     ("-k", "blur", "--groups", "3"): "has no depth, so there are no channels to group",
 }
 
@@ -143,6 +144,7 @@ REFUSALS = {
 @pytest.mark.parametrize("arguments", REFUSALS, ids=" ".join)
 def test_refused_before_any_pixel(run: Run, x: Array, arguments: tuple[str, ...]) -> None:
     store("npz")
+    Path("text.npy").write_text("0 1 0")
     code, out, err = run("img.png", *arguments)
     assert (code, out) == (2, "")
     assert REFUSALS[arguments] in err
@@ -154,6 +156,10 @@ def test_depth_that_does_not_fit_names_both_numbers(run: Run, x: Array) -> None:
     code, _, err = run("img.png", "-k", "five.npy")
     assert code == 1
     assert "five-00 spans 5 channels, the picture has 3" in err
+    code, _, err = run("img.png", "-k", "five.npy", "--groups", "2")
+    assert code == 1
+    assert "five-00 spans 5 channels in each of 2 groups, 10 in all, the picture has 3" in err
+    assert "or use groups that make 3" in err
 
 
 def test_broken_tensors(run: Run, x: Array) -> None:

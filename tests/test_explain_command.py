@@ -111,6 +111,18 @@ def test_standard_input(tmp_path: Path) -> None:
     assert b"Map edge, output row 1, column 1" in run.stdout
 
 
+def test_the_page_on_standard_output(tmp_path: Path) -> None:
+    saved(str(tmp_path / "img.png"), noise(40, 60))
+    command = [sys.executable, "-m", "convtool", "explain", "img.png", "-k", "edge", "--html"]
+    shown = subprocess.run([*command, "-"], capture_output=True, cwd=tmp_path)
+    assert shown.returncode == 0
+    assert shown.stderr.startswith(b"convtool: the page: shows rows ")
+    written = subprocess.run([*command, "page.html"], capture_output=True, cwd=tmp_path)
+    assert (written.returncode, written.stdout) == (0, b"")
+    assert shown.stdout == (tmp_path / "page.html").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["img.png", "page.html"]
+
+
 # Errors
 
 
@@ -144,6 +156,7 @@ def test_standard_input(tmp_path: Path) -> None:
         (("large.png", "-k", "sobel", "--crop", "0,0,30,30", "--steps"), 2,
          "--steps would take 1800 steps, and 600 are the most; take a part with --crop"),
         (("large.png", "-k", "sobel", "--crop", "0,0,30,30", "--animate", "a.gif"), 2, "--animate would take 1800"),
+        (("img.png", "-k", "edge", "--html", "-", "--at", "1,1"), 2, "--html - and the text would both go to standard"),
         (("img.png", "-k", "edge", "--linear", "--html", "a.html"), 2, "--html has no linear light"),
         (("clear.png", "-k", "edge", "--steps"), 1, "clear.png: has transparency, and sums weighted by it are"),
     ],

@@ -292,7 +292,10 @@ def test_others_are_told_in_the_summary(run: Run) -> None:
     touch("d/b.txt", "d/c.txt")
     code, out, err = run("apply", "d", "-k", "blur", "-o", "out", "--verbose")
     assert (code, out) == (0, "")
-    assert "convtool: 2 other files passed over\n" in err
+    assert "convtool: 2 other files passed over: d/b.txt, d/c.txt\n" in err
+    touch("d/a.doc", "d/e.txt")
+    _, _, err = run("apply", "d", "-k", "blur", "-o", "out2", "--verbose")
+    assert "convtool: 4 other files passed over: d/a.doc, d/b.txt, d/c.txt and so on\n" in err
 
 
 def test_a_fifo_named_on_the_command_line_does_not_hang(run: Run) -> None:

@@ -50,7 +50,7 @@ FLOORS = (
     ("explain.*",),
     ("explain",),
     ("cli.types",),
-    ("cli.layered", "cli.sheet_option", "cli.dryrun", "cli.execute", "cli.elsewhere"),
+    ("cli.layered", "cli.sheet_option", "cli.dryrun", "cli.execute", "cli.elsewhere", "cli.explain_files"),
     ("cli.apply", "cli.kernels", "cli.plan", "cli.explain"),
     ("cli",),
     ("__main__", "__init__"),

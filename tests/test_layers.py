@@ -265,8 +265,10 @@ REFUSALS = {
     ("-k", "blur", "--then", "sobel", "--frob"): "--frob",
     ("-k", "blur", "--then", "blur", "--merge", "max"): "layer 2: --merge joins several maps, and blur gives one",
     ("--stack", "edgse"): "there is no stack 'edgse'; did you mean edges?",
-    ("--stack", "edges", "-k", "blur"): "--stack has layers with options of their own; --kernel goes with -k",
-    ("--stack", "edges", "-s", "2"): "--stack has layers with options of their own; --stride goes with -k",
+    ("--stack", "edges", "-k", "blur"): "options, --kernel too; --then adds layers, as in --then blur",
+    ("--stack", "edges", "-s", "2"): "--stack brings its own kernels and their options, --stride too; leave it",
+    ("--stack", "edges", "--stack", "look"): "--stack is given twice, and a run takes one; --then adds layers",
+    ("--stack", "."): "--stack .: is a folder; name a YAML file in it; there are blobs, edges, look",
     ("--stack", "missing.yaml"): "missing.yaml: No such file",
 }
 
@@ -344,6 +346,12 @@ def test_layers_may_follow_a_stack(run: Run) -> None:
 
 
 BAD_FILES = {
+    "": "bad.yaml: is empty",
+    " \n\n": "bad.yaml: is empty",
+    "# nothing\n": "bad.yaml: holds no kernels",
+    "layer:\n  - kernels: blur\n": "bad.yaml:1: unknown key 'layer'; did you mean layers?",
+    "layers:\n  - kernels: blur\n    pool: 2\n": "bad.yaml:3: layer 1: pool: pool '2' does not say how; write max:2",
+    "layers:\n  - kernels: blur\n    bias: bias: 2\n": "bad.yaml:3: a second colon with a blank behind it",
     "a:\n  weights: [[1]]\n": "bad.yaml: has no layers, so it is no stack",
     "layers: []\n": "bad.yaml:1: layers: takes a list",
     "layers: [{kernels: blur}]\nlayer: 2\n": "bad.yaml:2: unknown key 'layer'; did you mean layers?",

@@ -324,6 +324,8 @@ def test_the_output_suffix_decides_the_format(output: str, expected: str) -> Non
         ("{stem}.txt", None, ["no image suffix", ".png"]),
         ("{stem}.gif", None, ["read, not written"]),
         ("out.gif", None, ["read, not written"]),
+        ("out.pgn", None, [".pgn files are not written; did you mean", "png", "out.pgn/"]),
+        ("new/out.PDF", None, [".PDF files are not written; png jpg", "new/out.PDF/"]),
         ("out.png", "jpg", ["out.png", "-f jpg", "contradict"]),
         ("{stem}.png", "jpg", ["-f jpg", "contradict"]),
         ("", None, ["-o is empty"]),
@@ -335,6 +337,14 @@ def test_outputs_that_cannot_be_meant(output: str, format_name: str | None, part
     assert all(part in str(caught.value) for part in parts), str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is new and looks like a picture has to end with a slash."""
+    monkeypatch.chdir(tmp_path)
+    Path("there.pgn").mkdir()
+    for output in ("out.pgn/", "there.pgn", "maps.d", "v1.2", "2026.11", "out"):
+        assert make_naming(output, None, stdin=False).kind == "folder"
 
 
 def test_a_suffix_filled_in_against_the_format_is_refused() -> None:

@@ -227,7 +227,7 @@ def test_ctrl_c_on_the_terminal() -> None:
     assert shown.bars
     assert shown.screen.cursor_shown
     lines = shown.screen.text.removeprefix("^C").splitlines()
-    assert lines[-1] == f"convtool: interrupted: {len(finished('out'))} of {COUNT} done"
+    assert lines[-1] == f"convtool: interrupted: {len(finished('out'))} of {COUNT} done; --skip-existing does the rest"
     assert len([line for line in lines if line.strip()]) == 1
 
 

@@ -222,6 +222,9 @@ def test_names(output: str, sheet: str, tmp_path: Path) -> None:
         (("--sheet", "-o", "-"), "--sheet writes a picture of its own"),
         (("--colormap", "uniform", "-o", "o/"), "--colormap colours the contact sheet; add --sheet"),
         (("--sheet=gif", "-o", "o/"), "sheet 'gif' is not one of png, html"),
+        (("--sheet", "pdf", "-o", "o/"), "sheet 'pdf' is not png or html, and no input has that name"),
+        (("--sheet", "htm", "-o", "o/"), "no input has that name; did you mean html?"),
+        (("--sheet", "--as", "scipy", "-o", "o/"), "--as prints how the maps are made, and --sheet draws them"),
         (("--sheet", "--colormap", "gray", "-o", "o/"), "did you mean grey?"),
     ],
 )

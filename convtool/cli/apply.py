@@ -126,6 +126,8 @@ def _check_words(given: dict[str, Any]) -> None:
         raise UsageError("standard input is the list of inputs already; leave out the input -")
     if given["colormap"] and not given["sheet"]:
         raise UsageError("--colormap colours the contact sheet; add --sheet")
+    if given["tool"] and given["sheet"]:
+        raise UsageError("--as prints how the maps are made, and --sheet draws them; leave one of them out")
     if given["tool"] and "-" in given["inputs"]:
         raise UsageError("--as needs the name of a picture, and standard input has none")
     if list(given["inputs"]).count("-") > 1:

@@ -40,7 +40,8 @@ def execute(jobs: Sequence[Job], found: Found, options: Options, given: dict[str
         except (KeyboardInterrupt, Terminated) as stop:  # while workers are started or ended
             stopped = stop
     if stopped is not None:
-        console.say(f"interrupted: {report.done} of {report.inputs} done")
+        on = "; --skip-existing does the rest" if report.inputs > 1 and not options.force else ""
+        console.say(f"interrupted: {report.done} of {report.inputs} done{on}")
         return stopped.exit_code if isinstance(stopped, Terminated) else 130
     _summarise(report, found, quiet=given["quiet"], verbose=given["verbose"])
     return report.exit_code
@@ -170,4 +171,9 @@ def _summarise(report: Report, found: Found, *, quiet: bool, verbose: bool) -> N
     for line in report.summary():
         console.say(line)
     if found.others:
-        console.say(f"{found.others:,} other file{'' if found.others == 1 else 's'} passed over")
+        console.say(f"{found.others:,} other file{'' if found.others == 1 else 's'} passed over{_some(found)}")
+
+
+def _some(found: Found) -> str:
+    names = ", ".join(map(console.input_name, found.examples))
+    return f": {names}{' and so on' if found.others > len(found.examples) else ''}"

@@ -12,7 +12,8 @@ import click
 from convtool import console, options
 from convtool.cli import types
 from convtool.cli.apply import command as apply_command
-from convtool.errors import GeometryError, InputError, OutputError, UsageError
+from convtool.cli.explain_files import check_file, write_animation, write_page
+from convtool.errors import GeometryError, InputError, UsageError
 from convtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ PAGE_SIDE = 32
 @click.option("--at", "places", type=types.PLACE, multiple=True, help="Output pixel to show; repeatable.  "
               "[the strongest answer]")  # fmt: skip
 @click.option("--steps", is_flag=True, help="Walk from window to window: next, back, play, quit.")
-@click.option("--html", metavar="FILE", help="Write one page that shows the run.")
+@click.option("--html", metavar="FILE", help="Write one page that shows the run (- is stdout).")
 @click.option("--animate", metavar="FILE", help="Write the sliding window as .gif or .png (APNG).")
 @click.option("--crop", type=types.CROP, help="Run a part of the picture, as a picture of its own.")
 @click.option("--lang", type=types.word("lang", ("en", "zh")), default="en", help="Language.  [en]")
@@ -130,22 +131,7 @@ def _check(given: dict[str, Any]) -> None:
     if len(files) == 2 and os.path.abspath(files[0]) == os.path.abspath(files[1]):
         raise UsageError("--html and --animate name the same file")
     for file in files:
-        _check_file(file, given)
-
-
-def _check_file(file: str, given: dict[str, Any]) -> None:
-    path = Path(file)
-    if path.is_dir():
-        raise OutputError(f"{file}: is a folder; name a file")
-    if not path.parent.is_dir():
-        raise OutputError(f"{file}: the folder {path.parent} does not exist")
-    if not os.path.lexists(file):
-        return
-    source = Path(given["picture"] or "-")
-    if source.exists() and path.exists() and path.samefile(source):
-        raise OutputError(f"{file}: is the input; convtool never writes over an input")
-    if not given["force"]:
-        raise OutputError(f"{file}: exists; --force replaces it")
+        check_file(file, given)
 
 
 def _typed(context: click.Context, name: str) -> bool:
@@ -216,9 +202,9 @@ def _show(task: _Task, given: dict[str, Any], words: Words) -> int:
         return given["places"][0] if given["places"] else whole.strongest()[2:]
 
     if given["html"]:
-        _write_page(given["html"], part(PAGE_SIDE, PAGE_SIDE), given)
+        write_page(given["html"], part(PAGE_SIDE, PAGE_SIDE), given)
     if given["animate"]:
-        _write_animation(given["animate"], part, given)
+        write_animation(given["animate"], part, given)
     if given["steps"]:
         _walk(part, around, words)
     elif given["places"] or not (given["html"] or given["animate"]):
@@ -272,37 +258,3 @@ def _walk(part: Callable[[int, int], Explanation], around: Callable[[], Pair], w
         stride, crop = found.settings.stride, found.source.crop
         start = start_of(steps, row - crop.row // stride[0], column - crop.column // stride[1])
     walk(found, steps, words, start)
-
-
-def _write_page(file: str, found: Explanation, given: dict[str, Any]) -> None:
-    from importlib import import_module
-
-    page: str = import_module("convtool.explain.page").render(found, given["lang"])
-    _write(file, page.encode("utf-8"), found, given)
-
-
-def _write_animation(file: str, part: Callable[[int, int], Explanation], given: dict[str, Any]) -> None:
-    from convtool.explain.animation import animation
-    from convtool.explain.stepping import SIDE, SMALL, steps_of
-
-    found = part(SIDE, SMALL)
-    steps = steps_of(found, "--animate")
-    _write(file, animation(found, steps, gif=file.lower().endswith(".gif")), found, given)
-
-
-def _write(file: str, data: bytes, found: Explanation, given: dict[str, Any]) -> None:
-    """Write a file whole or not at all, and say which part of the picture it shows."""
-    from convtool.atomic import replacing
-
-    try:
-        with replacing(Path(file)) as out:
-            out.write(data)
-    except OSError as error:
-        # Told by the name that was asked for, not by that of the temporary file beside it.
-        raise OSError(error.errno, f"cannot be written ({error.strerror or error})", file) from None
-    crop = found.source.crop
-    if found.source.automatic and crop is not None and not given["quiet"]:
-        ends = (
-            f"rows {crop.row} to {crop.row + crop.height - 1}, columns {crop.column} to {crop.column + crop.width - 1}"
-        )
-        console.say(f"{file}: shows {ends}, run as a picture of its own; --crop R,C,H,W takes another part")

@@ -35,6 +35,13 @@ LAYER = (
 Given = dict[str, Any]
 
 
+def _only_one(_: click.Context, __: click.Parameter, stacks: tuple[str, ...]) -> str | None:
+    """The one stack: of several, click would take the last without a word."""
+    if len(stacks) > 1:
+        raise UsageError("--stack is given twice, and a run takes one; --then adds layers behind it")
+    return stacks[0] if stacks else None
+
+
 OPTIONS = (
     click.option(
         "-k",
@@ -88,7 +95,13 @@ OPTIONS = (
         metavar="SPEC",
         help="The next layer, on the float maps of the one before; --kernel to --merge behind it are its own.",
     ),
-    click.option("--stack", metavar="NAME|FILE", help="Layers from a YAML file, or by name: edges, blobs, look."),
+    click.option(
+        "--stack",
+        multiple=True,
+        callback=_only_one,
+        metavar="NAME|FILE",
+        help="Layers from a YAML file, or by name: edges, blobs, look.",
+    ),
     click.option(
         "--scale",
         type=types.SCALE,
@@ -191,10 +204,9 @@ def stack_of(given: Given, library: Library) -> Stack:
 
         own = next((name for name in LAYER if name in given["explicit"]), None)
         if own is not None:
-            raise UsageError(
-                f"--stack has layers with options of their own; --{OPTION_NAMES.get(own, own)} goes with -k or stands"
-                " behind a --then"
-            )
+            way = f"--then adds layers, as in --then {given['kernels'][0]}" if own == "kernels" else "leave it out"
+            what = f"--{OPTION_NAMES.get(own, own)}"
+            raise UsageError(f"--stack brings its own kernels and their options, {what} too; {way}")
         named = load_stack(given["stack"], library)
         layers = layers[1:]
     elif not given["kernels"]:

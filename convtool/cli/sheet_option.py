@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from itertools import pairwise
+
 import click
 
 from convtool.cli.layered import LayeredCommand
-from convtool.options import SHEETS
+from convtool.errors import UsageError
+from convtool.options import SHEETS, did_you_mean
 
 
 class SheetCommand(LayeredCommand):
@@ -18,6 +22,10 @@ class SheetCommand(LayeredCommand):
 
 def _filled_in(args: list[str]) -> list[str]:
     end = args.index("--") if "--" in args else len(args)
+    for word, behind in pairwise(args[:end]):
+        if word == "--sheet" and behind.isalnum() and behind not in SHEETS and not os.path.lexists(behind):
+            hint = did_you_mean(behind, SHEETS)
+            raise UsageError(f"sheet {behind!r} is not {' or '.join(SHEETS)}, and no input has that name{hint}")
     return [
         f"--sheet={SHEETS[0]}" if word == "--sheet" and at < end and args[at + 1 : at + 2] not in ([s] for s in SHEETS)
         else word

@@ -128,7 +128,8 @@ class _Job:
         passes = runner.passes / max(len(self.bank.weights), 1)
         cost = self.inputs * fill / len(self.bank.weights) + passes * COSTS.taps(dtype.name)
         cost += self._calls(strip, runner.passes)
-        why = f"taps {dtype.name}: {len(runner.programs[0].steps)} passes a strip"
+        steps = len(runner.programs[0].steps)
+        why = f"taps {dtype.name}: {f'{steps} passes a strip' if steps else 'a copy'}"
         return Choice("taps", dtype, cost, strip, shared, why, lambda: runner)
 
     def separable(self, terms: tuple[Term, ...]) -> Choice | None:
