@@ -41,10 +41,8 @@ class _Ahead:
         self._samples: NDArray[np.uint8] | None = None
         self._image: Image.Image | None = None
         # Loaded here, as two threads that load modules wait for each other.
-        if codecs.are_there():
-            from convtool import jpeg_decode
-
-            jpeg_decode.load()
+        if codecs.have(codecs.JPEG):
+            from convtool import jpeg_decode  # noqa: F401
         else:
             from PIL import JpegImagePlugin  # noqa: F401
         self._thread = threading.Thread(target=self._decode, daemon=True)
@@ -62,7 +60,7 @@ class _Ahead:
 
     def _decode(self) -> None:
         try:
-            if codecs.are_there():
+            if codecs.have(codecs.JPEG):
                 from convtool.jpeg_decode import decoded
 
                 with self.path.open("rb") as file:

@@ -7,22 +7,28 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+JPEG, PNG = "JPEG8", "PNG"
+"""What the library calls them: libjpeg-turbo for 8 bits, and libpng."""
+
 WORTHWHILE = 1 << 20
 """Pixels that a process reads and writes before the codecs save more time than loading them takes."""
 
 _seen = 0
 
 
-def pay(pixels: int) -> bool:
-    """Whether a picture, and those that were asked about before it, are enough to load the codecs."""
+def pay(pixels: int, codec: str) -> bool:
+    """Whether a picture, and those that were asked about before it, are enough to load a codec that is there."""
     global _seen
     _seen += pixels
-    return _seen >= WORTHWHILE and are_there()
+    return _seen >= WORTHWHILE and have(codec)
 
 
-@lru_cache(maxsize=1)
-def are_there() -> bool:
-    """Whether the extra is installed."""
-    from importlib.util import find_spec
+@lru_cache(maxsize=2)
+def have(codec: str) -> bool:
+    """Whether a codec works; it is loaded then. The library may have been built without it."""
+    try:
+        import imagecodecs
 
-    return find_spec("imagecodecs") is not None
+        return bool(getattr(imagecodecs, codec).available)
+    except (ImportError, AttributeError):
+        return False

@@ -95,7 +95,7 @@ def encode_strips(
     if format_name == "jpg":
         from convtool import jpeg_bands
 
-        if codecs.pay(layout.height * layout.width) or jpeg_bands.band_rows(layout):
+        if codecs.pay(layout.height * layout.width, codecs.JPEG) or jpeg_bands.band_rows(layout):
             threads = min(cores(), MOST_THREADS) if encoding.threads is None else encoding.threads
             jpeg_bands.write_bands(strips, layout, options, file, threads)
             return

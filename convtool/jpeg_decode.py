@@ -13,11 +13,6 @@ from numpy.typing import NDArray
 from convtool.jpeg_file import plain_frame
 
 
-def load() -> None:
-    """Load the decoder."""
-    from imagecodecs import jpeg8_decode  # noqa: F401
-
-
 def decoded(file: IO[bytes], most_pixels: int) -> NDArray[np.uint8] | None:
     """Samples (H, W, C) of a file; None for one that is not plain, damaged, or larger than ``most_pixels``."""
     file.seek(0)

@@ -37,8 +37,10 @@ def header_for(height: int, width: int, channels: int, options: dict[str, Any]) 
 
 def coder_for(header: bytes, channels: int, options: dict[str, Any]) -> Coder:
     """What codes samples (rows, W, C) for a header of ``header_for``; ``options`` without metadata."""
-    if codecs.pay(0) and tables(parts(_by_codec(np.zeros((1, 1, channels), np.uint8), options))[0]) == tables(header):
-        return lambda samples: parts(_by_codec(samples, options))[1]
+    if codecs.pay(0, codecs.JPEG):
+        trial = parts(_by_codec(np.zeros((1, 1, channels), np.uint8), options))[0]
+        if tables(trial) == tables(header):
+            return lambda samples: parts(_by_codec(samples, options))[1]
     return lambda samples: parts(_by_pillow(samples, options))[1]
 
 

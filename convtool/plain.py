@@ -58,7 +58,7 @@ def plain_png(opened: Opened, place: Path | IO[bytes]) -> Picture | None:
     if chunks is None:
         return None
     check_size(*chunks.size, opened.limits)
-    if not codecs.pay(chunks.pixels):
+    if not codecs.pay(chunks.pixels, codecs.PNG):
         return None
     try:
         image = png_decode.described(chunks)
@@ -71,7 +71,9 @@ def plain_png(opened: Opened, place: Path | IO[bytes]) -> Picture | None:
 def plain_jpeg(image: Image.Image, opened: Opened) -> Picture | None:
     """A JPEG file that is not decoded yet, by the faster route; None for any that has to go the usual one."""
     loaded = not getattr(image, "tile", None)
-    if image.format not in ("JPEG", "MPO") or loaded or opened.forced or not codecs.pay(image.height * image.width):
+    if image.format not in ("JPEG", "MPO") or loaded or opened.forced:
+        return None
+    if not codecs.pay(image.height * image.width, codecs.JPEG):
         return None
     samples = ahead.samples_of(opened.source)
     if samples is None:

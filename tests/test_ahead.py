@@ -27,7 +27,7 @@ def by_codecs(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -
     monkeypatch.setattr(ahead, "WORTHWHILE", 0)
     monkeypatch.setattr(codecs, "WORTHWHILE", 0)
     if not request.param:
-        monkeypatch.setattr(codecs, "are_there", lambda: False)
+        monkeypatch.setattr(codecs, "have", lambda _: False)
     yield request.param
     ahead._begun.clear()
 

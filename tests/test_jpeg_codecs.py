@@ -63,7 +63,7 @@ def outcome(data: bytes, limits: Limits = STRICT) -> Picture | str:
 def usual(monkeypatch: pytest.MonkeyPatch, data: bytes, limits: Limits = STRICT) -> Picture | str:
     """A picture, or why it cannot be read, by Pillow's route."""
     with monkeypatch.context() as patch:
-        patch.setattr(codecs, "are_there", lambda: False)
+        patch.setattr(codecs, "have", lambda _: False)
         return outcome(data, limits)
 
 
@@ -226,7 +226,7 @@ def test_files_are_pillows_to_the_byte(
         samples = np.ascontiguousarray(PHOTOGRAPH[:height, :width, :channels])
         found = written(samples, quality, metadata)
         with monkeypatch.context() as patch:
-            patch.setattr(codecs, "are_there", lambda: False)
+            patch.setattr(codecs, "have", lambda _: False)
             assert found == written(samples, quality, metadata)
 
 
@@ -234,7 +234,7 @@ def test_bands_are_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     samples = np.tile(skimage.data.astronaut(), (3, 4, 1))
     found = written(samples, 92, METADATA[1], threads=2)
     assert b"\xff\xd0" in found
-    monkeypatch.setattr(codecs, "are_there", lambda: False)
+    monkeypatch.setattr(codecs, "have", lambda _: False)
     assert found == written(samples, 92, METADATA[1], threads=1)
 
 
@@ -266,3 +266,20 @@ def test_strips_make_the_same_file() -> None:
         file = io.BytesIO()
         encode_strips(iter(np.array_split(PHOTOGRAPH, cuts)), layout_of(PHOTOGRAPH), "jpg", Encoding(), {}, file)
         assert file.getvalue() == expected
+
+
+def test_a_library_without_the_codec(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been built without; what is there is said by the library itself."""
+    import imagecodecs
+
+    assert codecs.have(codecs.JPEG)
+    assert codecs.have(codecs.PNG)
+    expected = written(PHOTOGRAPH, 92, {})
+    codecs.have.cache_clear()
+    monkeypatch.setattr(imagecodecs, "JPEG8", type("JPEG8", (), {"available": False}))
+    try:
+        assert not codecs.have(codecs.JPEG)
+        assert not codecs.have("NO SUCH")
+        assert written(PHOTOGRAPH, 92, {}) == expected
+    finally:
+        codecs.have.cache_clear()

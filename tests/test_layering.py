@@ -74,7 +74,7 @@ ONLY_USERS = {
         *("png_decode", "jpeg_encode", "ahead", "plain"),
     },
     "tifffile": {"deep"},
-    "imagecodecs": {"deep", "png_decode", "jpeg_decode", "jpeg_encode"},
+    "imagecodecs": {"codecs", "deep", "png_decode", "jpeg_decode", "jpeg_encode"},
     "isal": {"deflate"},
     "safetensors": {"tensors"},
 }
@@ -138,6 +138,16 @@ def test_arrows_point_one_way(module: str) -> None:
                     and floor(module) == floor(other)
                 )
                 assert floor(other) < floor(module) or same_room, f"{module} imports {other}, which is not below it"
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if name != "tuples"])
+def test_named_tuples_are_those_that_load_fast(module: str) -> None:
+    assert "typing.NamedTuple" not in {
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse(path_of(module).read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
 
 
 @pytest.mark.parametrize("module", modules())

@@ -74,7 +74,7 @@ def png(samples: Samples, data: bytes, *, pieces: int = 1 << 20, before: bytes =
 def usual(monkeypatch: pytest.MonkeyPatch, data: bytes, limits: Limits = STRICT) -> Picture | str:
     """A picture, or why it cannot be read, by Pillow's route."""
     with monkeypatch.context() as patch:
-        patch.setattr(codecs, "are_there", lambda: False)
+        patch.setattr(codecs, "have", lambda _: False)
         return outcome(data, limits)
 
 
@@ -257,7 +257,7 @@ def test_limits_come_first(monkeypatch: pytest.MonkeyPatch, taken: list[Any]) ->
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, taken: list[Any]) -> None:
-    monkeypatch.setattr(codecs, "are_there", lambda: False)
+    monkeypatch.setattr(codecs, "have", lambda _: False)
     samples = noise(40, 50, 3)
     data = png(samples, zlib.compress(filtered(samples, [2] * 40)))
     np.testing.assert_array_equal(read_picture(data, Limits()).samples, samples)
