@@ -21,14 +21,14 @@ METHODS = ("auto", "taps", "separable", "gemm", "fft")
 
 FLOAT = np.dtype(np.float32)
 
-TAPS_BYTES = 512 << 10, 2 << 20
+TAPS_BYTES = 384 << 10, 2 << 20
 """Bytes of the padded strip of ``taps`` on one thread, with two more buffers of that size still within L2; and on
 several, which wait for each other at every call, so that their calls have to be long."""
 
 GEMM_BYTES = 4 << 20
 """Bytes of the shifted rows of one panel of ``gemm``: a taller strip reads fewer rows twice."""
 
-CLOSE_BYTES = 1 << 20
+CLOSE_BYTES = 512 << 10
 """The same on one thread where a strip within L2 is still CLOSE_SPANS windows tall."""
 
 CLOSE_SPANS = 3
