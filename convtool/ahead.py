@@ -8,17 +8,18 @@ Whatever goes wrong here goes wrong once more, and is told, when the picture is 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convtool import codecs
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL import Image
+    from PIL import Image, ImageFile
 
 WORTHWHILE = 256 << 10
 """Bytes of a file from which decoding takes longer than starting a thread."""
@@ -33,20 +34,23 @@ NOT_ALONE = ("-j", "--jobs", "--dry-run", "--as")
 
 
 class _Ahead:
-    """A file that is being decoded."""
+    """A file that is being decoded. What loads modules is done first, as two threads that do wait for each other."""
 
     def __init__(self, path: Path, most_pixels: int) -> None:
+        """Raises whatever is wrong with the file."""
         self.path = path
-        self._most = min(most_pixels, MOST_PIXELS)
+        most = min(most_pixels, MOST_PIXELS)
         self._samples: NDArray[np.uint8] | None = None
         self._image: Image.Image | None = None
-        # Loaded here, as two threads that load modules wait for each other.
-        if codecs.have(codecs.JPEG):
-            from convtool import jpeg_decode  # noqa: F401
-        else:
-            from PIL import JpegImagePlugin  # noqa: F401
-        self._thread = threading.Thread(target=self._decode, daemon=True)
-        self._thread.start()
+        work = self._plain(most)
+        opened = None if work else self._opened(most)
+        try:
+            self._thread = threading.Thread(target=self._tried, args=(work or self._loaded, opened), daemon=True)
+            self._thread.start()
+        except BaseException:
+            if opened is not None:
+                opened.close()
+            raise
 
     def samples(self) -> NDArray[np.uint8] | None:
         """Samples (H, W, C) of a plain file; None of any other."""
@@ -58,34 +62,47 @@ class _Ahead:
         self._thread.join()
         return self._image
 
-    def _decode(self) -> None:
-        try:
-            if codecs.have(codecs.JPEG):
-                from convtool.jpeg_decode import decoded
+    def _tried(self, work: Callable[[Any], None], opened: Any) -> None:
+        with suppress(Exception):  # of whatever kind: it is raised again when the picture is wanted
+            work(opened)
 
-                with self.path.open("rb") as file:
-                    self._samples = decoded(file, self._most)
-            if self._samples is None:
-                self._image = self._loaded()
-        except Exception:  # of whatever kind: it is raised again when the picture is wanted
-            return
+    def _plain(self, most: int) -> Callable[[None], None] | None:
+        """What decodes a plain file; None for any other."""
+        if not codecs.have(codecs.JPEG):
+            return None
+        from convtool.jpeg_decode import decoded, plain
 
-    def _loaded(self) -> Image.Image | None:
+        data = self.path.read_bytes()
+        frame = plain(data, most)
+        if frame is None:
+            return None
+
+        def work(_: None) -> None:
+            self._samples = decoded(data, frame)
+
+        return work
+
+    def _opened(self, most: int) -> ImageFile.ImageFile:
+        """Any other file as Pillow opens it. That is not left to the thread: warnings are caught in one at a time."""
         from PIL import Image, JpegImagePlugin
 
-        # Its size comes first: of a huge one, Image.open would warn.
-        with JpegImagePlugin.JpegImageFile(self.path) as header:
-            if header.width * header.height > self._most:
-                return None
-        image = Image.open(self.path, formats=["JPEG"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            # Its size comes first: of a huge one, Image.open would warn.
+            with JpegImagePlugin.JpegImageFile(self.path) as header:
+                if header.width * header.height > most:
+                    raise ValueError("too large")
+            return Image.open(self.path, formats=["JPEG"])
+
+    def _loaded(self, image: ImageFile.ImageFile) -> None:
         try:
             # In one piece: after each, the thread would have to wait for the interpreter.
             image.decodermaxblock = self.path.stat().st_size
             image.load()
-        except Exception:
+        except BaseException:
             image.close()
             raise
-        return image
+        self._image = image
 
 
 _begun: list[_Ahead] = []
@@ -110,7 +127,7 @@ def begin(path: Path, most_pixels: int) -> None:
 
 
 def _start(path: Path, most_pixels: int) -> None:
-    with suppress(Exception):  # no thread to be had, a codec that does not load: whoever needs them will tell
+    with suppress(Exception):  # no thread to be had, a damaged header: whoever needs them will tell
         _begun[:] = [_Ahead(path, most_pixels)]
 
 

@@ -69,6 +69,8 @@ def _read(path: Path, name: str, check: Check) -> tuple[str, NDArray[np.float64]
 
 
 def _from_npz(file: IO[bytes], name: str, check: Check) -> tuple[str, NDArray[np.float64]]:
+    if not zipfile.is_zipfile(file):
+        raise KernelError("is no .npz file, or cut short; numpy.savez writes one")
     with zipfile.ZipFile(file) as archive:
         name = _chosen(name, [entry.removesuffix(".npy") for entry in archive.namelist() if entry.endswith(".npy")])
         with archive.open(f"{name}.npy") as member:
@@ -94,7 +96,12 @@ def _checked(file: IO[bytes], check: Check) -> NDArray[np.float64]:
     except ValueError:
         raise KernelError("is no .npy file; numpy.save writes one") from None
     header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = header(file)
+    try:
+        shape, fortran, dtype = header(file)
+    except ValueError as error:
+        if "EOF" in str(error):
+            raise KernelError("is cut short: it ends within its header") from None
+        raise
     if dtype.kind not in "biuf":
         raise KernelError(f"has dtype {dtype}; weights are real numbers")
     check(shape)

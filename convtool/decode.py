@@ -100,8 +100,9 @@ def _caught(source: Path | bytes, limits: Limits, *, header_only: bool, forced: 
 
 def _hinted(reason: str, limits: Limits) -> str:
     """A reason with the option that may get over it."""
-    damage = reason.startswith(("is cut short", "is damaged")) or "truncated" in reason
-    return f"{reason}; --lenient reads what is there" if damage and not limits.lenient else reason
+    damage = reason.startswith(("is cut short", "is damaged")) or "data stream" in reason
+    helps = damage and "its header" not in reason
+    return f"{reason}; --lenient reads what is there" if helps and not limits.lenient else reason
 
 
 def _open(opened: Opened) -> Picture | Layout:
@@ -250,4 +251,6 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "needs more memory than there is"
     text = " ".join(str(error).split()) or type(error).__name__
+    if "truncated" in text.lower():
+        return "is cut short: its image data end early"
     return f"cannot be decoded: {text}"

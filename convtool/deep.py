@@ -18,6 +18,7 @@ from convtool.errors import InputError
 from convtool.metadata import EXIF_ERRORS, is_sound_profile, rewritten
 from convtool.modes import turned
 from convtool.picture import Layout, Picture
+from convtool.png_sound import bare_png
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -34,8 +35,11 @@ def png_samples(data: bytes) -> NDArray[np.uint16]:
     """Samples (H, W, C) of a 16-bit PNG; a colour key becomes alpha."""
     import imagecodecs
 
+    bare = bare_png(data)
+    if bare is None:
+        raise InputError("is damaged: its image data are not what its header says")
     try:
-        samples: NDArray[np.uint16] = imagecodecs.png_decode(data)
+        samples: NDArray[np.uint16] = imagecodecs.png_decode(bare)
     except RuntimeError as error:
         raise InputError(f"cannot be decoded: {error}") from None
     return samples.reshape(*samples.shape[:2], -1)

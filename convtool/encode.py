@@ -15,7 +15,7 @@ from convtool import codecs
 from convtool.errors import InputError
 from convtool.formats import format_of, needs_deep, refusal
 from convtool.machine import cores
-from convtool.metadata import PREDICTOR, fitting
+from convtool.metadata import LONGEST_JPEG_SEGMENT, PREDICTOR, fitting
 from convtool.picture import Layout, Timing
 from convtool.png import MOST_THREADS, PngWriter
 from convtool.tuples import NamedTuple
@@ -202,6 +202,12 @@ def _image(samples: NDArray[Any]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(samples[..., 0] if samples.shape[2] == 1 else samples))
 
 
+def _comment(text: str) -> bytes:
+    """The bytes of a JPEG's comment. One that is too long as UTF-8 was read as Latin-1, a byte a letter."""
+    data = text.encode()
+    return data if len(data) <= LONGEST_JPEG_SEGMENT else text.encode("latin-1", "replace")[:LONGEST_JPEG_SEGMENT]
+
+
 def _is_packed(encoding: Encoding) -> bool:
     """Whether a tif is compressed at all."""
     return encoding.compress not in ("fast", "0")
@@ -211,7 +217,7 @@ def _options(format_name: str, layout: Layout, encoding: Encoding, kept: dict[st
     """What Pillow is told, metadata included."""
     if format_name == "jpg":
         comment = kept.pop("text", {}).get("Comment")
-        return {"quality": encoding.quality, **kept, **({"comment": comment.encode()} if comment else {})}
+        return {"quality": encoding.quality, **kept, **({"comment": _comment(comment)} if comment else {})}
     if format_name == "webp":
         return {"quality": encoding.quality, **kept}
     if format_name == "tif":

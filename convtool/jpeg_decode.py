@@ -5,21 +5,25 @@ Pillow stores four bytes a pixel of colour, which would have to be packed for ev
 
 from __future__ import annotations
 
-from typing import IO
-
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.jpeg_file import plain_frame
+from convtool.jpeg_file import Frame, plain_frame
+
+LONGEST = 65500
+"""Of a side, for libjpeg (JPEG_MAX_DIMENSION in jmorecfg.h); this library's would take 65,535."""
 
 
-def decoded(file: IO[bytes], most_pixels: int) -> NDArray[np.uint8] | None:
-    """Samples (H, W, C) of a file; None for one that is not plain, damaged, or larger than ``most_pixels``."""
-    file.seek(0)
-    data = file.read()
+def plain(data: bytes, most_pixels: int) -> Frame | None:
+    """What a plain file holds; None for one that is not, or larger than ``most_pixels``."""
     frame = plain_frame(data)
-    if frame is None or frame.height * frame.width > most_pixels:
+    if frame is None or frame.height * frame.width > most_pixels or max(frame.height, frame.width) > LONGEST:
         return None
+    return frame
+
+
+def decoded(data: bytes, frame: Frame) -> NDArray[np.uint8] | None:
+    """Samples (H, W, C) of a plain file; None for damage that its segments do not show."""
     import imagecodecs
 
     samples = np.empty(frame, dtype=np.uint8)

@@ -77,8 +77,11 @@ def plain_jpeg(image: Image.Image, opened: Opened) -> Picture | None:
         return None
     samples = ahead.samples_of(opened.source)
     if samples is None:
-        from convtool.jpeg_decode import decoded
+        from convtool import jpeg_decode
 
-        samples = decoded(opened.file, image.height * image.width)
+        opened.file.seek(0)
+        data = opened.file.read()
+        frame = jpeg_decode.plain(data, image.height * image.width)
+        samples = None if frame is None else jpeg_decode.decoded(data, frame)
     shape = (image.height, image.width, len(image.getbands()))
     return None if samples is None or samples.shape != shape else set_upright(image, samples)

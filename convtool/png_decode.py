@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convtool.deflate import INFLATE_ERRORS, crc32, stored, unpacker
+from convtool.png_sound import CHANNELS, SIGNATURE, known_filters
 from convtool.tuples import NamedTuple
 
-CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
-"""Samples of a pixel by the colour type of a header: grey, RGB, and both with alpha (PNG, 11.2.1)."""
 PLAIN = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 """Chunks that decide how the image data is read; another of their kind is unknown to us."""
 NOT_PLAIN = (b"tRNS", b"acTL")
@@ -36,8 +35,6 @@ LARGE = 1 << 22
 
 DAMAGE: tuple[type[Exception], ...] = (*INFLATE_ERRORS, EOFError, RuntimeError, ValueError)
 """What a damaged stream, or one that is too short or too long, comes to."""
-
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 Samples = NDArray[np.uint8]
 
@@ -99,6 +96,8 @@ def decoded(file: IO[bytes], chunks: Chunks) -> Samples | None:
     before, first = b"", 0
     try:
         for filtered in _ahead(bands) if chunks.pixels >= LARGE else bands:
+            if not known_filters(filtered, row):
+                return None
             last = first + len(filtered) // row
             into = samples[max(first - 1, 0) : last]
             imagecodecs.png_decode(_file(chunks.header, into.shape, before + filtered), out=into)

@@ -46,6 +46,9 @@ def run_job(job: Job, options: Options) -> Iterator[Result]:
     except Exception as error:  # a fault of ours; the other inputs may do better
         if options.debug:
             raise
+        if "can't start new thread" in str(error):
+            yield Failed(job.source.path, "the system allows no more threads; -j 1 does with one")
+            return
         what = " ".join(f"{type(error).__name__}: {error}".split())
         yield Failed(job.source.path, f"{what}; this should not happen, --debug shows where it did")
 

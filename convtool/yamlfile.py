@@ -90,7 +90,7 @@ def _read(path: Path) -> str:
     if not stat.S_ISREG(status.st_mode):
         raise KernelError(f"{path}: is not a regular file")
     if status.st_size > MAX_BYTES:
-        raise KernelError(f"{path}: has {status.st_size} bytes; kernel files hold at most {MAX_BYTES}, a fixed limit")
+        raise KernelError(f"{path}: has {status.st_size} bytes; YAML files hold at most {MAX_BYTES}, a fixed limit")
     if len(data) > MAX_BYTES:
         raise KernelError(f"{path}: has more than {MAX_BYTES} bytes, a fixed limit of kernel files")
     try:

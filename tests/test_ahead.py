@@ -81,11 +81,32 @@ def test_size_is_looked_at_before_anything_is_decoded(tmp_path: Path, side: int,
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         ahead.begin(path, most)
-        assert ahead._begun[0].image() is None
-        assert ahead._begun[0].samples() is None
+        assert not ahead._begun
     assert not caught
     with pytest.raises(InputError, match="the limit is"):
         read_picture(path, Limits(pixels=MOST))
+
+
+@pytest.mark.parametrize("progressive", [True, False])
+def test_warnings_stay_where_they_belong(tmp_path: Path, progressive: bool) -> None:
+    """Pillow warns of damaged EXIF data; that is told with the picture, not by the thread that goes ahead."""
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0"  # five entries, and none is there
+    Image.fromarray(noise(600, 700, 3)).save(tmp_path / "a.jpg", quality=95, exif=exif, progressive=progressive)
+    done = subprocess.run(
+        [sys.executable, "-m", "convtool", "apply", "a.jpg", "-k", "identity", "-o", "x.jpg"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stderr == "convtool: a.jpg: its EXIF data is damaged in part; what could be read was kept\n"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ahead.begin(tmp_path / "a.jpg", MOST)
+        found = read_picture(tmp_path / "a.jpg", Limits())
+    assert not caught
+    assert found.notes == ("its EXIF data is damaged in part; what could be read was kept",)
 
 
 def test_what_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

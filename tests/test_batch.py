@@ -344,3 +344,23 @@ def test_without_shared_memory() -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, done.stderr) == (0, "")
         assert contents("again") == contents("out")
+
+
+def test_no_thread_to_be_had(tmp_path: Path) -> None:
+    """A limit on threads is named with the way out, which works."""
+    saved(str(tmp_path / "a.png"), np.tile(np.arange(256, dtype=np.uint8)[:, None], (1500, 8, 3)))
+    code = """
+import sys, threading
+def refuse(*_):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refuse
+from convtool.__main__ import main
+main()
+"""
+    command = [sys.executable, "-c", code, "apply", "a.png", "-k", "gabor", "-o", "out.jpg"]
+    run = subprocess.run([*command, "-j", "2"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr == "convtool: a.png: the system allows no more threads; -j 1 does with one\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    run = subprocess.run([*command, "-j", "1"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")

@@ -190,7 +190,7 @@ def test_a_file_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.write(b"blob:\n  weights: [[1]]\n")
         file.truncate(50_000_000)
-    assert refusal(path).endswith("big.yaml: has 50000000 bytes; kernel files hold at most 262144, a fixed limit")
+    assert refusal(path).endswith("big.yaml: has 50000000 bytes; YAML files hold at most 262144, a fixed limit")
 
 
 def test_50_mb_of_numbers_are_refused_at_once(tmp_path: Path) -> None:

@@ -164,8 +164,8 @@ DAMAGED = {
     "damaged header": (damaged_chunk(GOOD, b"IHDR"), "is damaged: wrong checksum of its header"),
     "no header": (GOOD[:8] + GOOD[33:], "begins as a png file, but its header is damaged"),
     "no image data": (GOOD[:33] + chunk(b"IEND", b""), "cannot be decoded: "),
-    "empty image data": (GOOD[:33] + chunk(b"IDAT", b"") + chunk(b"IEND", b""), "cannot be decoded: "),
-    "too little image data": (png((4, 4, 8, 0), ROWS[:7]), "cannot be decoded: "),
+    "empty image data": (GOOD[:33] + chunk(b"IDAT", b"") + chunk(b"IEND", b""), "is cut short: its image data end"),
+    "too little image data": (png((4, 4, 8, 0), ROWS[:7]), "is cut short: its image data end early; --lenient"),
     "image data that are none": (GOOD[:33] + chunk(b"IDAT", b"hello") + chunk(b"IEND", b""), "cannot be decoded: "),
     "no end": (GOOD[:-12], "is cut short: it ends at byte "),
     "a hole": (GOOD[:33] + bytes(20) + GOOD[33:], "is damaged: there is no chunk at byte 33"),
@@ -174,6 +174,17 @@ DAMAGED = {
     "signature with unix line ends": (GOOD[:4] + GOOD[5:], "is not an image that can be read"),
     "signature with dos line ends": (GOOD[:6] + b"\r\n" + GOOD[7:], "is not an image that can be read"),
 }
+
+
+def test_lenient_is_named_where_it_helps(apply: Run) -> None:
+    """Pillow reads on behind broken image data, and never behind a broken header."""
+    samples = png((4, 4, 8, 0), b"\7" + ROWS[1:])  # there is no filter 7
+    header = GOOD[:16] + bytes([GOOD[16] ^ 1]) + GOOD[17:]
+    for data, helps in ((samples, True), (header, False)):
+        Path("in.png").write_bytes(data)
+        _, _, err = apply("in.png", "-k", "blur", "-o", "out.png")
+        assert ("--lenient reads what is there" in err) == helps, err
+        assert (apply("in.png", "-k", "blur", "-o", "out.png", "--lenient")[0] == 0) == helps
 
 
 @pytest.mark.parametrize("kind", DAMAGED)

@@ -36,14 +36,14 @@ def _every_size(monkeypatch: pytest.MonkeyPatch) -> None:
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether the faster route took the files that it was given."""
     found: list[bool] = []
-    original = jpeg_decode.decoded
+    original = jpeg_decode.plain
 
-    def spy(*arguments: Any) -> Samples | None:
-        samples = original(*arguments)
-        found.append(samples is not None)
-        return samples
+    def spy(data: bytes, most_pixels: int) -> Frame | None:
+        frame = original(data, most_pixels)
+        found.append(frame is not None)
+        return frame
 
-    monkeypatch.setattr(jpeg_decode, "decoded", spy)
+    monkeypatch.setattr(jpeg_decode, "plain", spy)
     return found
 
 
@@ -188,7 +188,28 @@ def test_limits_come_first(monkeypatch: pytest.MonkeyPatch, taken: list[bool]) -
     assert isinstance(found, str)
     assert found == usual(monkeypatch, data, limits)
     assert not taken
-    assert jpeg_decode.decoded(io.BytesIO(data), limits.pixels) is None
+    assert jpeg_decode.plain(data, limits.pixels) is None
+    assert jpeg_decode.plain(data, limits.pixels + 1) is not None
+
+
+@pytest.mark.parametrize("side", [65500, 65501, 65535])
+def test_the_longest_side_is_libjpegs(monkeypatch: pytest.MonkeyPatch, side: int) -> None:
+    """The library of the extra would take 35 samples more."""
+    import imagecodecs
+
+    data = bytes(imagecodecs.jpeg8_encode(np.full((8, side), 7, np.uint8), 90))
+    assert plain_frame(data) == Frame(8, side, 1)
+    found = outcome(data)
+    assert_alike(found, usual(monkeypatch, data))
+    assert isinstance(found, str) == (side > 65500)
+
+
+def test_a_long_comment_keeps_its_bytes(taken: list[bool]) -> None:
+    comment = b"\xe9" * 40000  # Latin-1, twice as long in UTF-8
+    picture = outcome(jpeg(comment=comment))
+    assert isinstance(picture, Picture)
+    data = written(PHOTOGRAPH, 92, picture.metadata)
+    assert Image.open(io.BytesIO(data)).info["comment"] == comment
 
 
 def test_the_frame_of_a_file() -> None:

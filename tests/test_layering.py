@@ -16,8 +16,8 @@ FLOORS = (
         *("errors", "merging", "holding", "heap", "machine", "thumbs"),
         *("deflate", "png_filters", "codecs", "jpeg_file"),
     ),
-    ("atomic", "geometry", "border", "formulas", "png_strips", "pngcheck", "png_decode", "jpeg_decode", "jpeg_encode"),
-    ("options", "generators", "png_small", "icc", "colormaps", "ahead"),
+    ("atomic", "geometry", "border", "formulas", "png_strips", "pngcheck", "png_sound", "jpeg_decode", "jpeg_encode"),
+    ("options", "generators", "png_small", "png_decode", "icc", "colormaps", "ahead"),
     ("kernel", "yamlfile", "spec", "picture", "limits", "stdio", "png"),
     (
         *("definitions", "tensors", "facts", "formats", "extent", "rounding", "light"),

@@ -377,7 +377,7 @@ def test_pickled_arrays_are_refused_and_not_run() -> None:
     assert refusal(bank("bank.npy", array=pickled)) == "bank.npy: has dtype object; weights are real numbers"
     assert refusal(bank("all.npz", bank=pickled)) == "all.npz: has dtype object; weights are real numbers"
     Path("bare.npy").write_bytes(pickle.dumps(Trap()))
-    assert refusal("bare.npy").startswith("bare.npy: the magic string is not correct")
+    assert refusal("bare.npy").startswith("bare.npy: is no .npy file; numpy.save writes one")
     assert not Path("pwned").exists()
 
 
@@ -461,12 +461,12 @@ def test_what_is_no_bank_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     Path("dir.npy").mkdir()
     with zipfile.ZipFile("other.npz", "w") as archive:
         archive.writestr("notes.txt", "no array")
-    assert refusal("text.npz") == "text.npz: File is not a zip file"
+    assert refusal("text.npz") == "text.npz: is no .npz file, or cut short; numpy.savez writes one"
     assert refusal("empty.npy").startswith("empty.npy: ")
     assert refusal("dir.npy") == "dir.npy: is not a regular file"
     assert refusal("other.npz") == "other.npz: holds no arrays"
     assert run("kernels", "check", "text.npz") == 1
-    assert capsys.readouterr().err == "convtool: text.npz: File is not a zip file\n"
+    assert capsys.readouterr().err == "convtool: text.npz: is no .npz file, or cut short; numpy.savez writes one\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

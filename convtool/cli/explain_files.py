@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ def check_file(file: str, given: dict[str, Any]) -> None:
     """Raise UsageError or OutputError for a file that cannot be written, or should not be."""
     if file == STDOUT:
         check_stdout("the page")
+        if sys.stdout.isatty():
+            raise UsageError("--html -: standard output is a terminal; redirect it, or name a file")
         if given["places"] or given["steps"]:
             raise UsageError("--html - and the text would both go to standard output; name a file with --html")
         return
