@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from convtool.deflate import crc32
+from convtool.deflate import crc32, stored
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
@@ -29,10 +29,11 @@ def bare_png(data: bytes) -> bytes | None:
     header, key = parts.get(b"IHDR", b""), parts.get(b"tRNS")
     if len(header) != 13 or header[9] not in CHANNELS or header[8] not in (8, 16) or header[12] > 1:
         return None
-    if not _sound_rows(header, parts.get(b"IDAT", b"")):
+    rows = _sound_rows(header, parts.get(b"IDAT", b""))
+    if rows is None:
         return None
     keyed = [(b"tRNS", key)] if key is not None and len(key) == KEY_BYTES.get(header[9]) else []
-    whole = ((b"IHDR", header), *keyed, (b"IDAT", parts[b"IDAT"]), (b"IEND", b""))
+    whole = ((b"IHDR", header), *keyed, (b"IDAT", stored(rows)), (b"IEND", b""))
     return SIGNATURE + b"".join(_chunk(kind, body) for kind, body in whole)
 
 
@@ -53,7 +54,8 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return len(body).to_bytes(4, "big") + kind + body + crc32(body, crc32(kind)).to_bytes(4, "big")
 
 
-def _sound_rows(header: bytes, image: bytes) -> bool:
+def _sound_rows(header: bytes, image: bytes) -> bytes | None:
+    """The rows with their filters, as many as the header says."""
     width, height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
     pixel = CHANNELS[header[9]] * header[8] // 8
     steps = PASSES if header[12] else ((0, 0, 1, 1),)
@@ -63,14 +65,14 @@ def _sound_rows(header: bytes, image: bytes) -> bool:
     stream = zlib.decompressobj()
     try:
         raw = stream.decompress(image, total)
-        rest = stream.decompress(stream.unconsumed_tail, 1)  # the checksum is behind the last row
+        more = stream.decompress(stream.unconsumed_tail, 1)  # the checksum is looked at behind the last row
     except zlib.error:
-        return False
-    if len(raw) < total or rest or not stream.eof:
-        return False
+        return None
+    if len(raw) < total or not (more or stream.eof):
+        return None
     at = 0
     for rows, size in shapes:
         if not known_filters(raw[at : at + rows * size], size):
-            return False
+            return None
         at += rows * size
-    return bool(shapes)
+    return raw if shapes else None
