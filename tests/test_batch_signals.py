@@ -216,7 +216,7 @@ def test_the_parent_killed_at_random_moments(clean: dict[str, bytes]) -> None:
         found = contents("out") if Path("out").exists() else {}
         whole = {name: data for name, data in found.items() if not name.startswith(".convtool-")}
         assert whole.items() <= clean.items()
-    assert killed > 4
+    assert killed > 2  # of ten; a round that finds nothing left to do has nobody to kill
     done = run("in", *SLOW, "-o", "out", "-j", 3, "--skip-existing")
     assert (done.returncode, done.stderr) == (0, "")
     assert {name: data for name, data in contents("out").items() if name in clean} == clean
