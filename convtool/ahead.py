@@ -122,7 +122,10 @@ def guess(words: Sequence[str]) -> None:
 
 def begin(path: Path, most_pixels: int) -> None:
     """Start to decode a file, if that is worth it and was not guessed."""
-    if not _is_begun(path) and _is_worthwhile(path):
+    if _is_begun(path):
+        return
+    forget()
+    if _is_worthwhile(path):
         _start(path, most_pixels)
 
 

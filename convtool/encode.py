@@ -95,9 +95,10 @@ def encode_strips(
     if format_name == "jpg":
         from convtool import jpeg_bands
 
-        if codecs.pay(layout.height * layout.width, codecs.JPEG) or jpeg_bands.band_rows(layout):
+        fast = codecs.pay(layout.height * layout.width, codecs.JPEG)
+        if fast or jpeg_bands.band_rows(layout):
             threads = min(cores(), MOST_THREADS) if encoding.threads is None else encoding.threads
-            jpeg_bands.write_bands(strips, layout, options, file, threads)
+            jpeg_bands.write_bands(strips, layout, options, file, threads, fast=fast)
             return
     _save(_pasted(strips, layout), file, None if named else PILLOW_NAMES[format_name], options)
     if format_name == "tif":

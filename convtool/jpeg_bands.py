@@ -52,15 +52,18 @@ def band_rows(layout: Layout) -> int:
 
 
 def write_bands(
-    strips: Iterable[Samples], layout: Layout, options: dict[str, Any], file: IO[bytes], threads: int
+    strips: Iterable[Samples], layout: Layout, options: dict[str, Any], file: IO[bytes], threads: int, *, fast: bool
 ) -> None:
-    """Write samples that come in strips (rows, W, C) or are made in bands; several are encoded side by side."""
+    """Write samples that come in strips (rows, W, C) or are made in bands; several are encoded side by side.
+
+    ``fast``: by the codec of the extra, which changes no byte.
+    """
     block = BLOCK[layout.channels]
     rows = band_rows(layout)
     interval = {"restart_marker_blocks": rows // block * -(-layout.width // block)} if rows else {}
     header = header_for(layout.height, layout.width, layout.channels, options | interval)
     plain = {"quality": options["quality"], **interval}
-    coder = coder_for(header, layout.channels, plain)
+    coder = coder_for(header, layout.channels, plain, fast=fast)
     file.write(header)
     rows = rows or layout.height
     made = strips.bands(rows, coder, threads) if isinstance(strips, Banded) else None

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convtool import codecs
 from convtool.jpeg_file import parts, tables, with_size
 
 Samples = NDArray[Any]
@@ -35,9 +34,12 @@ def header_for(height: int, width: int, channels: int, options: dict[str, Any]) 
     return with_size(parts(file.getvalue())[0], height, width)
 
 
-def coder_for(header: bytes, channels: int, options: dict[str, Any]) -> Coder:
-    """What codes samples (rows, W, C) for a header of ``header_for``; ``options`` without metadata."""
-    if codecs.pay(0, codecs.JPEG):
+def coder_for(header: bytes, channels: int, options: dict[str, Any], *, fast: bool) -> Coder:
+    """What codes samples (rows, W, C) for a header of ``header_for``; ``options`` without metadata.
+
+    ``fast`` asks for the codec of the extra, which is taken if its tables are those of the header.
+    """
+    if fast:
         trial = parts(_by_codec(np.zeros((1, 1, channels), np.uint8), options))[0]
         if tables(trial) == tables(header):
             return lambda samples: parts(_by_codec(samples, options))[1]

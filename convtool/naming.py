@@ -166,18 +166,18 @@ def make_naming(output: str | None, format_name: str | None, *, stdin: bool, raw
         if "{" not in suffix and suffix != ".":
             _check_suffix(output, format_name)
         return Naming("template", output, format_name, raw)
-    suffix = Path(output).suffix
-    if is_folder(output) or output.endswith(("/", os.sep)) or not is_image_suffix(suffix):
-        _check_folder(output, suffix)
+    if is_folder(output) or output.endswith(("/", os.sep)):
+        return Naming("folder", output, format_name, raw)
+    if not is_image_suffix(Path(output).suffix):
+        _check_new_folder(output)
         return Naming("folder", output, format_name, raw)
     _check_suffix(output, format_name)
     return Naming("file", output, format_name)
 
 
-def _check_folder(output: str, suffix: str) -> None:
+def _check_new_folder(output: str) -> None:
     """Refuse what would become a folder, but has the suffix of a picture, mistyped or of a format we do not write."""
-    if output.endswith(("/", os.sep)) or is_folder(output):
-        return
+    suffix = Path(output).suffix
     word = suffix.removeprefix(".").lower()
     hint = did_you_mean(word, WRITTEN)
     if hint or word in NOT_WRITTEN:

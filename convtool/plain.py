@@ -73,10 +73,9 @@ def plain_jpeg(image: Image.Image, opened: Opened) -> Picture | None:
     loaded = not getattr(image, "tile", None)
     if image.format not in ("JPEG", "MPO") or loaded or opened.forced:
         return None
-    if not codecs.pay(image.height * image.width, codecs.JPEG):
-        return None
+    pays = codecs.pay(image.height * image.width, codecs.JPEG)
     samples = ahead.samples_of(opened.source)
-    if samples is None:
+    if samples is None and pays:
         from convtool import jpeg_decode
 
         opened.file.seek(0)

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convtool.deflate import INFLATE_ERRORS, crc32, stored, unpacker
-from convtool.png_sound import CHANNELS, SIGNATURE, known_filters
+from convtool.deflate import INFLATE_ERRORS, stored, unpacker
+from convtool.png_sound import CHANNELS, SIGNATURE, chunk, known_filters
 from convtool.tuples import NamedTuple
 
 PLAIN = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
@@ -110,10 +110,10 @@ def decoded(file: IO[bytes], chunks: Chunks) -> Samples | None:
 def described(chunks: Chunks) -> Image.Image:
     """An image of one pixel with the file's metadata, for Pillow to read them as it always does."""
     channels = CHANNELS[chunks.header[9]]
-    parts = [_header(chunks.header, 1, 1), *chunks.others, _chunk(b"IDAT", zlib.compress(bytes(1 + channels)))]
+    parts = [_header(chunks.header, 1, 1), *chunks.others, chunk(b"IDAT", zlib.compress(bytes(1 + channels)))]
     from PIL import PngImagePlugin  # Image.open would load the plugins of five formats
 
-    image = PngImagePlugin.PngImageFile(io.BytesIO(b"".join((SIGNATURE, *parts, _chunk(b"IEND", b"")))))
+    image = PngImagePlugin.PngImageFile(io.BytesIO(b"".join((SIGNATURE, *parts, chunk(b"IEND", b"")))))
     image.load()
     return image
 
@@ -164,13 +164,9 @@ def _pieces(file: IO[bytes], places: list[tuple[int, int]]) -> Iterator[bytes]:
 
 def _file(header: bytes, shape: tuple[int, ...], filtered: bytes) -> bytes:
     """A PNG file of some filtered rows, of shape (rows, W, C)."""
-    data = _chunk(b"IDAT", stored(filtered))
-    return b"".join((SIGNATURE, _header(header, shape[0], shape[1]), data, _chunk(b"IEND", b"")))
+    data = chunk(b"IDAT", stored(filtered))
+    return b"".join((SIGNATURE, _header(header, shape[0], shape[1]), data, chunk(b"IEND", b"")))
 
 
 def _header(header: bytes, height: int, width: int) -> bytes:
-    return _chunk(b"IHDR", width.to_bytes(4, "big") + height.to_bytes(4, "big") + header[8:])
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return b"".join((len(data).to_bytes(4, "big"), kind, data, crc32(data, crc32(kind)).to_bytes(4, "big")))
+    return chunk(b"IHDR", width.to_bytes(4, "big") + height.to_bytes(4, "big") + header[8:])

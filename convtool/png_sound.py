@@ -34,7 +34,7 @@ def bare_png(data: bytes) -> bytes | None:
         return None
     keyed = [(b"tRNS", key)] if key is not None and len(key) == KEY_BYTES.get(header[9]) else []
     whole = ((b"IHDR", header), *keyed, (b"IDAT", stored(rows)), (b"IEND", b""))
-    return SIGNATURE + b"".join(_chunk(kind, body) for kind, body in whole)
+    return SIGNATURE + b"".join(chunk(kind, body) for kind, body in whole)
 
 
 def known_filters(rows: bytes, size: int) -> bool:
@@ -50,7 +50,8 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 12 + length
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """A chunk of a file, with its checksum."""
     return len(body).to_bytes(4, "big") + kind + body + crc32(body, crc32(kind)).to_bytes(4, "big")
 
 

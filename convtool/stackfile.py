@@ -81,23 +81,20 @@ def find_stack(text: str, library: Library) -> Path:
     """The file of a stack: a path to a YAML file, or the name of one in ``stacks`` of a kernel folder."""
     if not text.strip():
         raise KernelError("--stack is empty; name a stack, or a YAML file")
-    if text.lower().endswith(YAML_SUFFIXES) or "/" in text or "\\" in text:
-        if Path(text).is_dir():
-            raise KernelError(f"--stack {text}: is a folder; name a YAML file in it")
-        if Path(text).is_file() and not text.lower().endswith(YAML_SUFFIXES):
-            raise KernelError(f"--stack {text}: is no YAML file, as stacks are")
-        return Path(text)
+    is_yaml = text.lower().endswith(YAML_SUFFIXES)
+    is_path = is_yaml or "/" in text or "\\" in text
     names: list[str] = []
-    for path in stack_paths(library):
+    for path in () if is_path else stack_paths(library):
         if fold(path.stem) == fold(text):
             return path
         names.append(path.stem)
-    there = f"; there are {', '.join(names)}"
     if Path(text).is_dir():
-        raise KernelError(f"--stack {text}: is a folder; name a YAML file in it{there}")
-    if Path(text).is_file():
-        raise KernelError(f"--stack {text}: is no YAML file, as stacks are{there}")
-    hint = did_you_mean(text, names) or f"{there}, or name a file, as in my.yaml"
+        raise KernelError(f"--stack {text}: is a folder; name a YAML file in it")
+    if Path(text).is_file() and not is_yaml:
+        raise KernelError(f"--stack {text}: is no YAML file, as stacks are")
+    if is_path:
+        return Path(text)
+    hint = did_you_mean(text, names) or f"; there are {', '.join(names)}, or name a file, as in my.yaml"
     raise KernelError(f"there is no stack {text!r}{hint}")
 
 

@@ -168,6 +168,28 @@ def test_the_one_file_of_a_command_is_guessed(tmp_path: Path, monkeypatch: pytes
     assert not ahead._begun
 
 
+def test_what_was_guessed_wrongly_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large JPEG that is there was the output, and the input is no JPEG."""
+    monkeypatch.chdir(tmp_path)
+    jpeg(Path("out.jpg"))
+    Image.fromarray(noise(20, 30)).save("in.png")
+    ahead.guess(["apply", "in.png", "-k", "blur", "-o", "out.jpg", "--force"])
+    assert ahead._begun
+    ahead.begin(Path("in.png"), MOST)
+    assert not ahead._begun
+
+
+def test_a_small_picture_is_not_decoded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too few pixels for the codecs to be loaded for them; but they were, ahead."""
+    path = jpeg(tmp_path / "a.jpg")
+    expected = read_picture(path, Limits())
+    monkeypatch.setattr(codecs, "WORTHWHILE", 1 << 60)
+    ahead.begin(path, MOST)
+    found = read_picture(path, Limits())
+    assert not ahead._begun
+    np.testing.assert_array_equal(found.samples, expected.samples)
+
+
 def test_what_cannot_be_begun_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No thread to be had: the picture is read later, as ever."""
     path = jpeg(tmp_path / "a.jpg")

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convtool import codecs, jpeg_decode, jpeg_encode
-from convtool.decode import read_picture
 from convtool.encode import Encoding, encode, encode_strips
-from convtool.errors import InputError
 from convtool.jpeg_file import Frame, parts, plain_frame, tables
 from convtool.limits import Limits
 from convtool.picture import Layout, Picture
+from tests.routes import assert_alike, outcome, usual
 
 Samples = NDArray[np.uint8]
 PHOTOGRAPH: Samples = skimage.data.astronaut()[100:237, 150:361]
@@ -51,30 +50,6 @@ def jpeg(mode: str = "RGB", samples: Samples = PHOTOGRAPH, **options: Any) -> by
     file = io.BytesIO()
     Image.fromarray(samples).convert(mode).save(file, "JPEG", **options)
     return file.getvalue()
-
-
-def outcome(data: bytes, limits: Limits = STRICT) -> Picture | str:
-    try:
-        return read_picture(data, limits)
-    except InputError as error:
-        return str(error)
-
-
-def usual(monkeypatch: pytest.MonkeyPatch, data: bytes, limits: Limits = STRICT) -> Picture | str:
-    """A picture, or why it cannot be read, by Pillow's route."""
-    with monkeypatch.context() as patch:
-        patch.setattr(codecs, "have", lambda _: False)
-        return outcome(data, limits)
-
-
-def assert_alike(found: Picture | str, expected: Picture | str) -> None:
-    if isinstance(found, str) or isinstance(expected, str):
-        assert found == expected
-        return
-    assert found.layout == expected.layout
-    np.testing.assert_array_equal(found.samples, expected.samples)
-    assert found.metadata == expected.metadata
-    assert found.notes == expected.notes
 
 
 def turned(orientation: int) -> Image.Exif:

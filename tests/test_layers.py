@@ -268,7 +268,7 @@ REFUSALS = {
     ("--stack", "edges", "-k", "blur"): "options, --kernel too; --then adds layers, as in --then blur",
     ("--stack", "edges", "-s", "2"): "--stack brings its own kernels and their options, --stride too; leave it",
     ("--stack", "edges", "--stack", "look"): "--stack is given twice, and a run takes one; --then adds layers",
-    ("--stack", "."): "--stack .: is a folder; name a YAML file in it; there are blobs, edges, look",
+    ("--stack", "."): "--stack .: is a folder; name a YAML file in it",
     ("--stack", "missing.yaml"): "missing.yaml: No such file",
 }
 

@@ -16,10 +16,9 @@ from PIL import Image, PngImagePlugin
 
 from convtool import codecs, decode, deflate, png_decode, png_sound
 from convtool.decode import read_picture
-from convtool.errors import InputError
 from convtool.limits import Limits
-from convtool.picture import Picture
 from tests.pictures import chunk, noise
+from tests.routes import assert_alike, outcome, usual
 
 Samples = NDArray[np.uint8]
 COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -69,30 +68,6 @@ def png(samples: Samples, data: bytes, *, pieces: int = 1 << 20, before: bytes =
     header = struct.pack(">IIBBBBB", width, height, 8, COLOURS[channels], 0, 0, 0)
     image = b"".join(chunk(b"IDAT", data[at : at + pieces]) for at in range(0, len(data), pieces))
     return png_sound.SIGNATURE + chunk(b"IHDR", header) + before + image + after + chunk(b"IEND", b"")
-
-
-def usual(monkeypatch: pytest.MonkeyPatch, data: bytes, limits: Limits = STRICT) -> Picture | str:
-    """A picture, or why it cannot be read, by Pillow's route."""
-    with monkeypatch.context() as patch:
-        patch.setattr(codecs, "have", lambda _: False)
-        return outcome(data, limits)
-
-
-def outcome(data: bytes, limits: Limits = STRICT) -> Picture | str:
-    try:
-        return read_picture(data, limits)
-    except InputError as error:
-        return str(error)
-
-
-def assert_alike(found: Picture | str, expected: Picture | str) -> None:
-    if isinstance(found, str) or isinstance(expected, str):
-        assert found == expected
-        return
-    assert found.layout == expected.layout
-    np.testing.assert_array_equal(found.samples, expected.samples)
-    assert found.metadata == expected.metadata
-    assert found.notes == expected.notes
 
 
 @pytest.mark.parametrize("large", [False, True])

@@ -16,7 +16,6 @@ from convtool import __version__
 from convtool.console import say
 from convtool.errors import ConvtoolError, Terminated
 from convtool.holding import deferred
-from convtool.machine import hold_blas
 from convtool.stdio import fill_descriptors
 
 
@@ -85,7 +84,6 @@ def cli(context: click.Context) -> int | None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    hold_blas()
     fill_descriptors()
     _catch_signals()
     atexit.register(_ignore_signals)

@@ -22,8 +22,8 @@ METHODS = ("auto", "taps", "separable", "gemm", "fft")
 FLOAT = np.dtype(np.float32)
 
 TAPS_BYTES = 384 << 10, 2 << 20
-"""Bytes of the padded strip of ``taps`` on one thread, with two more buffers of that size still within L2; and on
-several, which wait for each other at every call, so that their calls have to be long."""
+"""Bytes of the padded strip of ``taps`` on one thread, within L2 together with two more buffers of that size and what
+is read and written; and on several, which wait for each other at every call, so that their calls have to be long."""
 
 GEMM_BYTES = 4 << 20
 """Bytes of the shifted rows of one panel of ``gemm``: a taller strip reads fewer rows twice."""
