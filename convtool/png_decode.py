@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convtool.deflate import INFLATE_ERRORS, stored, unpacker
-from convtool.png_sound import CHANNELS, SIGNATURE, chunk, known_filters
+from convtool.png_chunks import CHANNELS, SIGNATURE, chunk
+from convtool.png_sound import known_filters
 from convtool.tuples import NamedTuple
 
 PLAIN = (b"IHDR", b"PLTE", b"IDAT", b"IEND")

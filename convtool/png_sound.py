@@ -6,13 +6,10 @@ After a row with an unknown filter, say, the library returns an error, and at so
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 
-from convtool.deflate import crc32, stored
+from convtool.deflate import stored
+from convtool.png_chunks import CHANNELS, SIGNATURE, chunk, chunks
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
-"""Samples of a pixel by the colour type of a header: grey, RGB, and both with alpha (PNG, 11.2.1)."""
 KEY_BYTES = {0: 2, 2: 6}
 """Of a colour key, by the colour type."""
 LAST_FILTER = 4
@@ -23,7 +20,7 @@ PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), 
 def bare_png(data: bytes) -> bytes | None:
     """Header, colour key and image data of a file without a palette; None where these are not sound."""
     parts: dict[bytes, bytes] = {}
-    for kind, body in _chunks(data):
+    for kind, body in chunks(data):
         if kind in (b"IHDR", b"tRNS", b"IDAT"):
             parts[kind] = parts.get(kind, b"") + body
     header, key = parts.get(b"IHDR", b""), parts.get(b"tRNS")
@@ -40,19 +37,6 @@ def bare_png(data: bytes) -> bytes | None:
 def known_filters(rows: bytes, size: int) -> bool:
     """Whether rows of ``size`` bytes begin with filters that there are."""
     return not rows or max(rows[::size]) <= LAST_FILTER
-
-
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = len(SIGNATURE)
-    while at + 8 <= len(data):
-        length = int.from_bytes(data[at : at + 4], "big")
-        yield data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
-        at += 12 + length
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    """A chunk of a file, with its checksum."""
-    return len(body).to_bytes(4, "big") + kind + body + crc32(body, crc32(kind)).to_bytes(4, "big")
 
 
 def _sound_rows(header: bytes, image: bytes) -> bytes | None:

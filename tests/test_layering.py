@@ -16,9 +16,9 @@ FLOORS = (
         *("errors", "merging", "holding", "heap", "machine", "thumbs"),
         *("deflate", "png_filters", "codecs", "jpeg_file"),
     ),
-    ("atomic", "geometry", "border", "formulas", "png_strips", "pngcheck", "png_sound", "jpeg_decode", "jpeg_encode"),
-    ("options", "generators", "png_small", "png_decode", "icc", "colormaps", "ahead"),
-    ("kernel", "yamlfile", "spec", "picture", "limits", "stdio", "png"),
+    ("atomic", "geometry", "border", "formulas", "png_strips", "pngcheck", "png_chunks", "jpeg_decode", "jpeg_encode"),
+    ("options", "generators", "png_small", "png_sound", "icc", "colormaps", "ahead"),
+    ("png_decode", "kernel", "yamlfile", "spec", "picture", "limits", "stdio", "png"),
     (
         *("definitions", "tensors", "facts", "formats", "extent", "rounding", "light"),
         *("engine.bank", "engine.reference"),

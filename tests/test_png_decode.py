@@ -14,7 +14,7 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from convtool import codecs, decode, deflate, png_decode, png_sound
+from convtool import codecs, decode, deflate, png_chunks, png_decode
 from convtool.decode import read_picture
 from convtool.limits import Limits
 from tests.pictures import chunk, noise
@@ -67,7 +67,7 @@ def png(samples: Samples, data: bytes, *, pieces: int = 1 << 20, before: bytes =
     height, width, channels = samples.shape
     header = struct.pack(">IIBBBBB", width, height, 8, COLOURS[channels], 0, 0, 0)
     image = b"".join(chunk(b"IDAT", data[at : at + pieces]) for at in range(0, len(data), pieces))
-    return png_sound.SIGNATURE + chunk(b"IHDR", header) + before + image + after + chunk(b"IEND", b"")
+    return png_chunks.SIGNATURE + chunk(b"IHDR", header) + before + image + after + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -195,7 +195,7 @@ def test_other_modes_are_left_to_pillow(monkeypatch: pytest.MonkeyPatch, taken: 
 
 def test_interlaced_files_are_left_to_pillow() -> None:
     header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 1)
-    file = png_sound.SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", b"?") + chunk(b"IEND", b"")
+    file = png_chunks.SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", b"?") + chunk(b"IEND", b"")
     assert png_decode.plain_chunks(io.BytesIO(file)) is None
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from convtool import deep
 from convtool.errors import InputError
-from convtool.png_sound import PASSES, SIGNATURE, bare_png, known_filters
+from convtool.png_chunks import SIGNATURE
+from convtool.png_sound import PASSES, bare_png, known_filters
 from tests.pictures import Array, chunk, noise, png16
 
 TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
