@@ -8,6 +8,8 @@ from pathlib import Path
 Series = dict[str, list[tuple[float, float]]]
 COLOURS = ("#1b6ca8", "#d1495b", "#3a7d44", "#8d5a97")
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 360, 60, 150, 30, 45
+LINE = 13
+"""Height of a name."""
 
 
 def line_chart(path: Path, title: str, across: str, up: str, series: Series) -> None:
@@ -42,9 +44,14 @@ def line_chart(path: Path, title: str, across: str, up: str, series: Series) -> 
                 at = place(xs[0], y)[1]
                 parts.append(f'<path d="M{LEFT} {at:.1f}H{WIDTH - RIGHT}" stroke="#eee"/>')
                 parts.append(text(LEFT - 8, at + 4, f"{y:g}", "end"))
+    taken: list[float] = []
     for colour, (name, points) in zip(COLOURS, series.items(), strict=False):
         places = [place(x, y) for x, y in points]
         path_data = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
         parts.append(f'<path d="{path_data}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(text(places[-1][0] + 8, places[-1][1] + 4, name, "start", colour))
+        height = places[-1][1] + 4
+        while any(abs(height - other) < LINE for other in taken):  # two lines that end together
+            height -= LINE
+        taken.append(height)
+        parts.append(text(places[-1][0] + 8, height, name, "start", colour))
     path.write_text("\n".join([*parts, "</svg>\n"]), encoding="utf-8")
