@@ -4,30 +4,23 @@
 
 One thread, two threads and, as the bound, two processes that filter half of the picture each at the same time, which
 wait for no interpreter but share memory and cache. Medians of interleaved repeats, by the clock, of ``float32`` sums
-and of the whole way to ``uint8``. ``tall`` is one thread on the tall strips that two threads are given.
+and of the whole way to ``uint8``.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
-if "OPENBLAS_CORETYPE" in os.environ:  # a foreign core type would measure a processor that this is not
-    os.environ.pop("OPENBLAS_CORETYPE")
-    os.execv(sys.executable, sys.orig_argv)
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # strips are what threads share out
-
 import numpy as np
 
 from convtool.border import Border
 from convtool.engine.bank import bank_of
-from convtool.engine.parallel import fill, over_strips
+from convtool.engine.parallel import fill
 from convtool.engine.plan import make_plan
 from convtool.filtering import filter_map
 from convtool.geometry import resolve
@@ -40,7 +33,7 @@ from convtool.planning import plan_map
 HEIGHT, WIDTH = 3000, 4000
 REPEATS = 7
 Run = Callable[[int], object]
-"""What is timed, by the number of threads; 0 is one thread on tall strips."""
+"""What is timed, by the number of threads."""
 
 
 def kernels() -> dict[str, Kernel]:
@@ -61,10 +54,7 @@ def runs(kernel: Kernel, height: int) -> tuple[str, dict[str, Run]]:
     tone = plan_map(list_maps([KernelSet(kernel.label, (kernel,))], Settings())[0], picture.layout, Settings())
 
     def sums(threads: int) -> None:
-        if threads:
-            fill(plan, image, out, threads=threads)
-        else:
-            over_strips(plan.strips(2), lambda first, last: plan.write(image, first, last, out[first:last]))
+        fill(plan, image, out, threads=threads)
 
     return plan.method, {"float32": sums, "uint8": lambda threads: filter_map(tone, picture, threads=threads)}
 
@@ -100,20 +90,19 @@ def in_processes(kernel: Kernel, kind: str) -> float:
 
 
 def main() -> None:
-    print("|||one thread, ms|tall|two threads|two processes|\n|---|---|--:|--:|--:|--:|")
+    print("|||one thread, ms|two threads|two processes|\n|---|---|--:|--:|--:|")
     for name, kernel in kernels().items():
         method, ways = runs(kernel, HEIGHT)
         for kind, run in ways.items():
-            several = {"tall": 0, "one": 1, "two": 2} if kind == "float32" else {"one": 1, "two": 2}
+            several = {"one": 1, "two": 2}
             times: dict[str, list[float]] = {key: [] for key in several}
             for _ in range(REPEATS + 1):
                 for key, threads in several.items():
                     times[key].append(timed(run, threads))
             ms = {key: statistics.median(found[1:]) * 1e3 for key, found in times.items()}
             bound = in_processes(kernel, kind) * 1e3
-            tall = f"{ms['tall']:.1f}" if "tall" in ms else ""
             gains = f"{ms['two']:.1f} ({ms['one'] / ms['two']:.2f}x)|{bound:.1f} ({ms['one'] / bound:.2f}x)"
-            print(f"|{method}, {name}|{kind}|{ms['one']:.1f}|{tall}|{gains}|", flush=True)
+            print(f"|{method}, {name}|{kind}|{ms['one']:.1f}|{gains}|", flush=True)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def before_last(plan: StackPlan, picture: Picture, threads: int = 1) -> Incoming
 def measured(run: MapRun, threads: int = 1) -> MapRun:
     """A map that is ready to be written, its values measured before if its range is fitted to them."""
     if run.fitted:
-        _each_strip(run.plan.strips(threads), run.measure, threads)
+        _each_strip(run.plan.strips(), run.measure, threads)
     run.begin()
     return run
 
@@ -125,7 +125,7 @@ def _computed(runs: list[MapRun], rooms: list[Array], threads: int) -> list[Feat
 
 def _alone(run: MapRun, room: Array, threads: int) -> None:
     measured(run, threads)
-    _each_strip(run.plan.strips(threads), lambda first, last: run.write(first, last, room[first:last]), threads)
+    _each_strip(run.plan.strips(), lambda first, last: run.write(first, last, room[first:last]), threads)
 
 
 def _as_group(runs: list[MapRun], rooms: list[Array], threads: int) -> None:
@@ -143,10 +143,10 @@ def _as_group(runs: list[MapRun], rooms: list[Array], threads: int) -> None:
             run.write(first, last, room[first:last], planes)
 
     if any(run.fitted for run in runs):
-        _each_strip(lead.plan.strips(threads), measure, threads)
+        _each_strip(lead.plan.strips(), measure, threads)
     for run in runs:
         run.begin()
-    _each_strip(lead.plan.strips(threads), write, threads)
+    _each_strip(lead.plan.strips(), write, threads)
 
 
 def _each_strip(strips: Iterator[tuple[int, int]], work: Callable[[int, int], None], threads: int) -> None:

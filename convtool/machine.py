@@ -11,8 +11,5 @@ def cores() -> int:
 
 
 def hold_blas() -> None:
-    """Have NumPy's products made by one thread: they are small, and strips are what threads share out.
-
-    Said before NumPy loads, it needs no looking after, and loading is faster.
-    """
+    """Have NumPy's BLAS start no threads, before NumPy is loaded: it loads faster, and no matrices are multiplied here."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cached_property
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +15,8 @@ from convtool.extent import NOTHING, Extent, Meter
 from convtool.incoming import Incoming
 from convtool.merging import merge
 from convtool.planning import MapPlan, Member, alpha_full
-from convtool.pooling import activate, activated_bound, pooled, pooled_rows, pooled_visible
-from convtool.tone import FULL, Toner, tone_alpha
+from convtool.pooling import activate, pooled, pooled_rows, pooled_visible
+from convtool.tone import Toner, tone_alpha
 
 if TYPE_CHECKING:
     from convtool.opacity import WeightedSum
@@ -90,12 +89,12 @@ class MapRun:
         colours = self.plan.layout.colours + (self.kind == "channel")
         out = samples[..., :colours]
         if self._plain:
-            self._write_sums(out, self._sums(first, last, sums))
+            self._write_sums(first, last, sums, out)
         else:
             y, alpha = self.values(first, last, sums)
             if self._measures:
                 self._meter.add(self._colour(y), alpha if self.weighted else None)
-            self.toner.values(y, out, self._bound)
+            self.toner.values(y, out)
             if alpha is not None and self.weighted:
                 tone_alpha(alpha, self.plan.source.dtype, self.plan.layout.dtype, samples[..., -1:])
         if self.kind == "anchor":
@@ -118,29 +117,27 @@ class MapRun:
     def planes(self, first: int, last: int) -> Array:
         """Unscaled sums of the whole group behind output rows first..last."""
         assert self.plan.joint is not None
-        return self.plan.joint.planes(self.plan.members[0].selection.rows(self._rows[0]), *self.rows(first, last))
+        return self.plan.joint.sums(self.plan.members[0].selection.rows(self._rows[0]), *self.rows(first, last))
 
     def _sums(self, first: int, last: int, sums: Array | None) -> Array:
-        """Unscaled sums of the only member."""
+        """Unscaled sums of the only member, which may be overwritten."""
         if sums is not None:
             return sums[..., self.plan.filter : self.plan.filter + 1]
         member = self.plan.members[0]
         return member.plan.sums(member.selection.rows(self._rows[0]), first, last)
 
-    def _write_sums(self, out: Array, sums: Array) -> None:
+    def _write_sums(self, first: int, last: int, sums: Array | None, out: Array) -> None:
         """The short way: sums go to samples without becoming float values in between."""
+        term, plan = self.terms[0], self.plan.joint or self.plan.members[0].plan
+        finish = self.toner.finish_for(plan.dtype, term.scale, self._bias, exact=term.exact, bound=term.bound)
+        if sums is None and self.toner.direct and not self._measures:
+            member = self.plan.members[0]
+            self.toner.count(member.plan.store(member.selection.rows(self._rows[0]), first, last, finish, out))
+            return
+        found = self._sums(first, last, sums)
         if self._measures:
-            self._meter.add(self._colour(sums), None)
-        term = self.terms[0]
-        self.toner.sums(
-            sums,
-            term.scale,
-            self._bias,
-            exact=term.exact,
-            bound=term.bound,
-            out=out,
-            reach=self._reach,
-        )
+            self._meter.add(self._colour(found), None)
+        self.toner.sums(found, finish, out)
 
     def values(self, first: int, last: int, sums: Array | None = None) -> tuple[Floats, Array | None]:
         """Values of output rows in sample units, merged, and their alpha if colours are weighted by it."""
@@ -180,26 +177,6 @@ class MapRun:
         ]
         opacity: Array = np.minimum.reduce(planes)
         return opacity if self.plan.pool is None else pooled(opacity.astype(np.float64), self.plan.pool)
-
-    @cached_property
-    def _bound(self) -> float:
-        """Largest magnitude that merged values can have, if it is known beforehand."""
-        if self.weighted or self.plan.real:
-            return inf
-        members = zip(self.plan.members, self.terms, strict=True)
-        bounds = [term.bound * float(abs(term.scale)) + abs(member.kernel.bias) for member, term in members]
-        if self.plan.activation is not None:
-            bounds = [activated_bound(bound, self.plan.activation) for bound in bounds]
-        return sum(bounds)  # more than any merging makes of them
-
-    @cached_property
-    def _reach(self) -> tuple[float, float] | None:
-        """Smallest and largest sum of the one member, from the samples that its picture can have."""
-        if self.plan.real:
-            return None
-        outside = self.plan.members[0].border.value
-        full = float(FULL[self.plan.source.dtype])
-        return self.terms[0].bank.reach(min(0.0, outside), max(full, outside))
 
     def _colour(self, y: Array) -> Array:
         return y[..., : self.plan.layout.colours]

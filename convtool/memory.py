@@ -17,7 +17,7 @@ def peak_bytes(stack: StackPlan, plan: MapPlan, target_format: str) -> int:
     source = _samples(plan.source)
     stored = _stored(plan.source)
     strip = max(
-        (member.plan.shared_rows * member.geometry.rows.stride + member.geometry.rows.span)
+        (member.plan.strip_rows * member.geometry.rows.stride + member.geometry.rows.span)
         * member.geometry.columns.padded
         * member.plan.channels
         * member.plan.dtype.itemsize
@@ -35,7 +35,7 @@ def peak_bytes(stack: StackPlan, plan: MapPlan, target_format: str) -> int:
     group = stack.layers[-1].group_of(stack.maps.index(plan))
     if group is not None:  # its maps are there at once, and so are the sums of a strip of each
         held += sum(_samples(stack.maps[at].layout) for at in group.places)
-        held += 4 * group.plan.shared_rows * plan.layout.width * len(group.places)
+        held += 4 * group.plan.strip_rows * plan.layout.width * len(group.places)
     return IMPORTS + max(decoding, filtering + between + held)
 
 

@@ -29,7 +29,6 @@ Array = NDArray[Any]
 METHOD = "taps"
 """Rounding has to be small against the local sum, which is divided by: so no FFT."""
 
-
 HALF = 16
 """Bits of the lower half of a product of 16-bit colour and alpha."""
 
@@ -73,7 +72,7 @@ class WeightedSum:
         self._colour = _colour_sums(bank, geometry, outside, peak * full, whole)
         # Blurs divide by the alpha under all weights; others need it under the weights of each channel.
         parts = self._weight.sum(axis=0, keepdims=True)[None] if self._blur else self._weight[:, None]
-        whole_parts = None if bank.integers is None else parts.astype(np.int64)
+        whole_parts = parts.astype(np.int64) if whole and bank.integers is not None else None
         alpha_bank = Bank(parts, whole_parts, (Fraction(1),) * len(parts), each=False)
         self._alpha = Sums(alpha_bank, geometry, opaque, full, whole)
         self._channels = bank.weights.shape[1]
@@ -81,7 +80,7 @@ class WeightedSum:
     def values(self, colour: Rows, alpha: Array, first: int, last: int) -> tuple[NDArray[np.float32], Array]:
         """Values (rows, W', M) in sample units with bias, and alpha (rows, W', 1) as stored, of output rows."""
         weighted = self._weighted(colour, alpha, first, last)
-        under = self._alpha.plan(1).sums(alpha, first, last).astype(np.float64)
+        under = self._alpha.of(alpha, first, last)
         total = self._weight.sum(axis=(1, 2))
         if self._blur:
             y = np.divide(weighted, under, out=np.zeros_like(weighted), where=under > 0) * total.sum()
@@ -100,7 +99,7 @@ class WeightedSum:
         """Sums of colour times alpha."""
         total: NDArray[np.float64] | None = None
         for half, sums in self._colour.items():
-            part = sums.plan(colour.shape[2]).sums(Premultiplied(colour, alpha, half), first, last).astype(np.float64)
+            part = sums.of(Premultiplied(colour, alpha, half), first, last)
             part *= 1 << HALF if half == "high" else 1
             total = part if total is None else total + part
         assert total is not None
@@ -127,7 +126,14 @@ class Sums:
         self._facts = peak, whole
         self._plans: dict[int, Plan] = {}
 
-    def plan(self, channels: int) -> Plan:
+    def of(self, image: Rows, first: int, last: int) -> NDArray[np.float64]:
+        """Sums of output rows first..last with the weights that samples are multiplied by, unscaled."""
+        plan = self._plan(image.shape[2])
+        sums = plan.sums(image, first, last).astype(np.float64)
+        grown = plan.bank.scales[0] / self._arguments[0].scales[0]
+        return sums if grown == 1 else sums * float(grown)
+
+    def _plan(self, channels: int) -> Plan:
         """The plan for images of ``channels``."""
         if channels not in self._plans:
             peak, whole = self._facts

@@ -1,8 +1,4 @@
-"""The plan of a run on pictures of one layout: every layer's maps with their shapes, sums and methods. No pixels.
-
-plan_stack(stack, layout).layers[0].maps[2].layout     what the third map of the first layer will be
-                                   .members[0].geometry   how its kernel slides
-"""
+"""The plan of a run on pictures of one layout: every layer's maps with their shapes, sums and methods. No pixels."""
 
 from __future__ import annotations
 
@@ -123,9 +119,15 @@ class MapPlan(NamedTuple):
         first = self.filter
         return [_term(self.joint, self.joint.bank.one(first + at)) for at in range(len(self.members))]
 
-    def strips(self, threads: int = 1) -> Iterator[tuple[int, int]]:
-        """Strips of output rows that every member can do in one go."""
-        step = min(plan.step(threads) for plan in self._plans)
+    @property
+    def tiled(self) -> bool:
+        """Whether a sum is made a whole tile of rows at a time, so that strips should be those of ``strips``."""
+        return any(plan.tiled for plan in self._plans)
+
+    def strips(self) -> Iterator[tuple[int, int]]:
+        """Strips of output rows: as tall as tiles where there are any, else as the shortest of the members."""
+        tiles = [plan.strip_rows for plan in self._plans if plan.tiled]
+        step = max(tiles) if tiles else min(plan.strip_rows for plan in self._plans)
         if self.pool is not None:
             step = max(1, step // self.pool.stride[0])
         for first in range(0, self.layout.height, step):
@@ -286,8 +288,7 @@ def _plan_member(part: Part, source: Layout, settings: Settings, light: Light, b
 def _grouped(maps: tuple[MapPlan, ...]) -> tuple[tuple[Group, ...], tuple[MapPlan, ...]]:
     """Maps that cost less together: their groups, and the maps with them.
 
-    It follows from the kernels of the layer alone, not from which of its maps are wanted, so that a map is the same
-    bytes in every run with these kernels.
+    It follows from the kernels of the layer alone, not from which of its maps are wanted.
     """
     alike: dict[tuple[object, ...], list[int]] = {}
     for place, plan in enumerate(maps):

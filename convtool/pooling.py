@@ -33,11 +33,6 @@ def activate(y: Floats, activation: Activation) -> None:
             np.reciprocal(y, out=y)
 
 
-def activated_bound(bound: float, activation: Activation) -> float:
-    """The largest magnitude of values up to ``bound`` behind an activation."""
-    return max(bound * max(1.0, abs(activation.slope)), 1.0)
-
-
 def pooled_rows(pool: Pool, first: int, last: int) -> tuple[int, int]:
     """The rows that pooled rows first..last are made of: (first, last + 1)."""
     return first * pool.stride[0], (last - 1) * pool.stride[0] + pool.size[0]

@@ -33,7 +33,7 @@ class Stream:
 
     def strips(self) -> Iterator[Array]:
         """Samples (rows, W', C), alpha last; a strip may be overwritten when the next is asked for."""
-        layout, rows = self.plan.layout, list(self.plan.strips(self._threads))
+        layout, rows = self.plan.layout, list(self.plan.strips())
         shape = (layout.width, layout.channels)
         if self._threads <= 1:
             room = np.empty((rows[0][1], *shape), dtype=layout.dtype)
@@ -53,19 +53,19 @@ class Stream:
     def bands(self, rows: int, work: Callable[[Array], bytes], threads: int) -> Iterator[bytes] | None:
         """What ``work`` makes of every ``rows`` rows of the samples, in their order, by the thread that made them.
 
-        None for samples that may not be finite: what their sums are rounded to depends on the strip (``Plan.step``).
+        None for maps that are made a whole tile of rows at a time, of which a band would use a part.
         """
-        return None if self.plan.real else self._bands(rows, work, threads)
+        return None if self.plan.tiled else self._bands(rows, work, threads)
 
     def _bands(self, rows: int, work: Callable[[Array], bytes], threads: int) -> Iterator[bytes]:
         layout = self.plan.layout
         shape = (layout.width, layout.channels)
         if rows >= layout.height and self._threads > 1:
             whole = np.empty((layout.height, *shape), dtype=layout.dtype)
-            over_strips(self.plan.strips(self._threads), lambda a, b: self._write(a, b, whole[a:b]), self._threads)
+            over_strips(self.plan.strips(), lambda a, b: self._write(a, b, whole[a:b]), self._threads)
             yield work(whole)
             return
-        wanted = next(self.plan.strips(threads))[1]
+        wanted = next(self.plan.strips())[1]
         step = -(-rows // max(1, round(rows / wanted)))  # strips alike in height: a few rows take as many calls
 
         def made(start: int) -> bytes:

@@ -12,9 +12,8 @@ keep y's units.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
-from math import inf, lcm
+from math import lcm
 from threading import Lock
 from typing import Any
 
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from convtool.extent import Extent
 from convtool.light import Light
 from convtool.options import Range
-from convtool.rounding import Strip, store, strip_of
+from convtool.rounding import Finish
 from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
@@ -38,19 +37,6 @@ class Units(NamedTuple):
 
     full: Fraction
     middle: Fraction
-
-
-SINGLE = np.dtype(np.float32)
-
-
-class _Steps(NamedTuple):
-    """What becomes of sums before rounding: first ``dtype`` or the affine map in double precision, then ``verbs``."""
-
-    dtype: np.dtype[Any]
-    verbs: Sequence[tuple[np.ufunc, Any]]
-    affine: tuple[Fraction, Fraction] | None
-    low: float
-    high: float
 
 
 class Toner:
@@ -78,7 +64,7 @@ class Toner:
         self._coded_full = int(FULL[dtype if np.dtype(dtype).kind == "u" else source])
         self.clipped = 0
         self._lock = Lock()
-        self._known: dict[tuple[Any, ...], tuple[_Steps, Fraction, Fraction]] = {}
+        self._known: dict[tuple[Any, ...], tuple[Finish, Fraction, Fraction]] = {}
         self._dtype = np.dtype(dtype)
         self._full = int(FULL[dtype]) if self._dtype.kind == "u" else 0
         self._abs = policy.how == "abs"
@@ -94,75 +80,52 @@ class Toner:
                 raise ValueError(f"{policy.how} needs the extent of the map")
             self._gain, self._shift = _fitted(policy, units, to_output, extent)
 
-    def values(self, y: NDArray[np.floating[Any]], out: Array, bound: float = inf) -> None:
-        """Write float values in the input's units, of magnitudes up to ``bound``, to ``out``.
-
-        ``y`` may be overwritten.
-        """
-        reach = bound * abs(float(self._gain)) + abs(float(self._shift))
+    def values(self, y: NDArray[np.float32], out: Array) -> None:
+        """Write float values in the input's units to ``out``; ``y`` may be overwritten."""
         plain = self._gain == 1 and self._full <= 255 and not self._fitted
+        finish = Finish("single", add=float(self._shift)) if plain else _in_double(self._gain, self._shift)
+        self.sums(y, finish, out)
+
+    def sums(self, sums: Array, finish: Finish, out: Array) -> None:
+        """Write sums to ``out`` by a finish of ``finish_for``; they may be overwritten."""
         with np.errstate(over="ignore", invalid="ignore"):
-            strip = strip_of(y)
-            t: Array = strip.flat
-            if not plain:
-                t = affine(t, self._gain, self._shift)
-            elif self._shift:
-                np.add(t, np.float32(self._shift), out=t)
-            self._finish(strip, t, out, -reach, reach)
+            self._finish(sums, finish, out)
 
-    def sums(
-        self,
-        sums: Array,
-        scale: Fraction,
-        bias: Fraction,
-        *,
-        exact: bool,
-        bound: float,
-        out: Array,
-        reach: tuple[float, float] | None = None,
-    ) -> None:
-        """Write ``sums * scale + bias`` to ``out``, rounding exact sums once; ``sums`` may be overwritten.
+    @property
+    def direct(self) -> bool:
+        """Whether samples are no more than finished sums: nothing is coded again by a curve of light."""
+        return self._light is None or not self._lit
 
-        ``bound`` is the largest magnitude that the sums can have, ``reach`` the smallest and largest sum.
+    def count(self, lost: int) -> None:
+        """Add samples that were clipped."""
+        if lost:
+            with self._lock:
+                self.clipped += lost
+
+    def finish_for(self, dtype: np.dtype[Any], scale: Fraction, bias: Fraction, *, exact: bool, bound: float) -> Finish:
+        """What makes samples of ``sums * scale + bias``, rounding exact sums once.
+
+        ``dtype`` is that of the sums and ``bound`` the largest magnitude that they can have.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            steps = self._steps(sums.dtype, scale, bias, exact, bound, reach)
-            strip = strip_of(sums)
-            t: Array = strip.flat
-            if steps.affine is not None:
-                t = affine(t, *steps.affine)
-            elif t.dtype != steps.dtype:
-                t = t.astype(steps.dtype)
-            for verb, number in steps.verbs:
-                verb(t, number, out=t)
-            self._finish(strip, t, out, steps.low, steps.high)
-
-    def _steps(
-        self,
-        dtype: np.dtype[Any],
-        scale: Fraction,
-        bias: Fraction,
-        exact: bool,
-        bound: float,
-        reach: tuple[float, float] | None,
-    ) -> _Steps:
-        """What is done to sums of ``dtype``, worked out for their first strip: fractions cost more than a pass."""
-        asked = (dtype.char, id(scale), id(bias), exact, bound, reach)  # to hash a fraction takes microseconds
+        asked = (dtype.char, id(scale), id(bias), exact, bound)  # to hash a fraction takes microseconds
         if asked not in self._known:
             factor, offset = scale * self._gain, bias * self._gain + self._shift
-            low, high = sorted(end * float(factor) + float(offset) for end in reach or (-bound, bound))
-            if dtype.kind == "i" and factor == 1 and offset.denominator == 1 and self._full:
-                wide = bound + abs(offset) >= np.iinfo(dtype).max
-                added = [(np.add, int(offset))] if offset else []
-                steps = _Steps(np.dtype(np.int64) if wide else dtype, added, None, low, high)
-            elif exact and self._single_is_exact(factor, offset, bound):
-                steps = _Steps(SINGLE, _in_single(factor.numerator, factor.denominator, offset), None, low, high)
-            elif exact or self._fitted:
-                steps = _Steps(np.dtype(np.float64), [], (factor, offset), low, high)
-            else:
-                steps = _Steps(SINGLE, _in_single(factor, 1, offset), None, low, high)
-            self._known[asked] = steps, scale, bias  # what is kept alive keeps its id
+            finish = self._finish_for(dtype, factor, offset, exact, bound)
+            finish = finish._replace(absolute=self._abs, full=self._full)
+            self._known[asked] = finish, scale, bias  # what is kept alive keeps its id
         return self._known[asked][0]
+
+    def _finish_for(
+        self, dtype: np.dtype[Any], factor: Fraction, offset: Fraction, exact: bool, bound: float
+    ) -> Finish:
+        whole = factor == 1 and offset.denominator == 1
+        if dtype.kind == "i" and whole and 0 < self._full < np.iinfo(dtype).max > bound + abs(offset):
+            return Finish("integer", add=int(offset))
+        if exact and self._single_is_exact(factor, offset, bound):
+            return Finish("single", factor.numerator, factor.denominator, float(offset))
+        if exact or self._fitted:
+            return _in_double(factor, offset)
+        return Finish("single", multiply=float(factor), add=float(offset))
 
     def _single_is_exact(self, factor: Fraction, offset: Fraction, bound: float) -> bool:
         """Whether float32 cannot carry a value over a rounding boundary of the output.
@@ -179,48 +142,29 @@ class Toner:
         near = denominators * 2 * 3 * self._full * 2.0**-23 < 1
         return near and abs(offset) <= 2 * self._full and Fraction(float(np.float32(offset))) == offset
 
-    def _finish(self, strip: Strip, t: Array, out: Array, low: float, high: float) -> None:
-        """Absolute value, rounding, clipping of values from ``low`` to ``high``. No policy shifts an absolute value."""
-        if self._abs:
-            np.abs(t, out=t)
-            low, high = 0.0 if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high))
-        if self._light is not None and self._lit:
-            y = strip.view(t)
-            coded = self._light.encoded(y[..., : self._lit], self._coded_full)
-            strip = strip_of(np.concatenate((coded, y[..., self._lit :]), axis=-1))
-            t, low, high = strip.flat, -inf, inf
-        if not self._full:
-            np.copyto(out, strip.view(t), casting="unsafe")
+    def _finish(self, values: Array, finish: Finish, out: Array) -> None:
+        """Finished samples, coded again by the curve of light in between. No policy shifts an absolute value."""
+        finish = finish._replace(absolute=self._abs, full=self._full)
+        if self.direct:
+            self.count(finish.store(values, out))
             return
-        lost = store(strip, t, out, self._full, low, high)
-        if lost:
-            with self._lock:
-                self.clipped += lost
+        assert self._light is not None
+        y = finish.values(values)
+        coded = self._light.encoded(y[..., : self._lit], self._coded_full)
+        y = np.concatenate((coded, y[..., self._lit :]), axis=-1)
+        self.count(Finish(full=self._full).store(y, out))
 
 
-def _in_single(factor: Fraction | int, divisor: int, offset: Fraction) -> list[tuple[np.ufunc, np.float32]]:
-    """``t * factor / divisor + offset`` as operations of float32, those that change nothing left out."""
-    verbs = [(np.multiply, np.float32(factor), 1), (np.divide, np.float32(divisor), 1), (np.add, np.float32(offset), 0)]
-    return [(verb, number) for verb, number, neutral in verbs if number != neutral]
-
-
-def affine(values: Array, factor: Fraction, offset: Fraction) -> NDArray[np.float64]:
-    """``values * factor + offset`` in double precision, as one quotient of whole numbers where they fit.
+def _in_double(factor: Fraction, offset: Fraction) -> Finish:
+    """``t * factor + offset`` in double precision, as one quotient of whole numbers where they fit.
 
     A quotient is right to the last bit, so a value that stands exactly between two samples is seen as such.
     """
     bottom = lcm(factor.denominator, offset.denominator)
     top, added = int(factor * bottom), int(offset * bottom)
     if max(abs(top), abs(added), bottom) >= 2**53:
-        return np.asarray(values.astype(np.float64) * float(factor) + float(offset))
-    t: NDArray[np.float64] = values.astype(np.float64)
-    if top != 1:
-        t *= float(top)
-    if added:
-        t += float(added)
-    if bottom != 1:
-        t /= float(bottom)
-    return t
+        return Finish("double", multiply=float(factor), add=float(offset))
+    return Finish("double", top, bottom, added)
 
 
 def _fitted(policy: Range, units: Units, to_output: Fraction, extent: Extent) -> tuple[Fraction, Fraction]:
@@ -244,5 +188,5 @@ def tone_alpha(alpha: Array, source: str, dtype: str, out: Array) -> None:
     if np.dtype(dtype).kind == "f" or (source == dtype and alpha.dtype == np.dtype(dtype)):
         np.copyto(out, alpha, casting="unsafe")
         return
-    t = np.rint(affine(alpha, FULL[dtype] / FULL[source], Fraction(0)))
+    t = np.rint(_in_double(FULL[dtype] / FULL[source], Fraction(0)).values(alpha))
     np.copyto(out, np.nan_to_num(t, nan=0.0).clip(0, int(FULL[dtype])), casting="unsafe")

@@ -12,7 +12,7 @@ from convtool.engine import conv2d, reference
 from convtool.geometry import Padding, resolve
 
 Array = NDArray[Any]
-METHODS = ("auto", "taps", "separable", "gemm", "fft")
+METHODS = ("auto", "taps", "separable", "fft")
 CONSTANT = 7.0
 """Value of the constant border: whole, so that integer sums stay whole."""
 

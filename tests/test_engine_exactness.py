@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from convtool.border import Border
 from convtool.engine import conv2d, sample_bounds
 from convtool.engine.bank import bank_of
-from convtool.engine.fft import Fft, error
 from convtool.engine.plan import make_plan
 from convtool.geometry import resolve
 from convtool.kernel import exact_kernel, make_kernel
@@ -88,37 +87,12 @@ def test_rounding_does_not_drift(method: str, image: str) -> None:
             assert error <= tolerance(method, w[None, None], float(np.abs(x).max())), f"{kh}x{kw}"
 
 
-@pytest.mark.parametrize("method", ["gemm", "auto"])
+@pytest.mark.parametrize("method", ["taps", "auto"])
 def test_deep_kernels_do_not_drift(method: str) -> None:
     x = np.full((300, 12, 13), 1 / 3, dtype=np.float32)
     w = np.full((2, 300, 3, 3), 0.1)
     expected = 2700 * float(np.float32(1 / 3)) * 0.1
     assert np.abs(conv2d(x, w, method=method) - expected).max() <= 2e-6 * 270 / 3
-
-
-def test_the_error_of_the_transform_is_within_its_bound() -> None:
-    rng = np.random.default_rng(2)
-    y, x = np.mgrid[:330, :340]
-    images = {
-        "constant": np.full(x.shape, 255),
-        "noise": rng.integers(0, 256, x.shape),
-        "binary": rng.integers(0, 2, x.shape) * 255,
-        "step": (x > 150) * 255,
-        "board": ((x + y) % 2) * 255,
-        "point": ((x == 160) & (y == 160)) * 255,
-        "wave": np.rint(127.5 + 127.5 * np.sin(x * 0.3 + y * 0.2)),
-    }
-    for w in (np.ones((31, 31)), np.ones((7, 7)), np.eye(31), rng.integers(-9, 10, (15, 15)), np.array([[1]])):
-        bank = bank_of(make_kernel("k", w.astype(float)), 1, summed=False)
-        geometry = resolve(x.shape, bank.size, stride=(1, 1), padding="valid", dilation=(1, 1))
-        plan = make_plan(bank, geometry, Border("zeros"), 1, peak=255, whole=True, method="fft")
-        runner = Fft(bank, geometry, 1, np.dtype(np.int16))
-        for name, image in images.items():
-            samples = image.astype(np.uint8)[..., None]
-            for first, last in plan.strips():
-                sums = runner.sums(plan.padded, samples, first, min(last, first + runner.layout(geometry)[2]))
-                whole = np.rint(sums)
-                assert np.abs(sums - whole).max() <= error(bank.multiplied, 255), name
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -146,15 +120,14 @@ def test_bounds_come_from_the_dtype_or_the_samples() -> None:
     assert sample_bounds(np.zeros((1, 1, 1), dtype=np.float64)) == (float(np.finfo(np.float32).max), False)
 
 
-def test_large_whole_kernels_go_through_the_transform_in_parts() -> None:
+def test_large_whole_kernels_go_through_the_transform_in_double() -> None:
     rng = np.random.default_rng(17)
     for weights in (np.ones((61, 61)), rng.integers(-9, 10, (41, 41)).astype(float)):
         bank = bank_of(make_kernel("k", weights), 2, summed=False)
         geometry = resolve((150, 140), bank.size, stride=(1, 1), padding="same", dilation=(1, 1))
         x = rng.integers(0, 256, (150, 140, 2)).astype(np.uint8)
         plan = make_plan(bank, geometry, Border("zeros"), 2, peak=255, whole=True, method="fft")
-        assert str(plan) == "fft float32"
-        assert "parts" in plan.reason
+        assert str(plan) == "fft float64"
         half = weights.shape[0] // 2
         found = np.concatenate([plan.values(x, *rows) for rows in plan.strips()])
         for c in range(2):

@@ -21,7 +21,7 @@ FLOORS = (
     ("png_decode", "kernel", "yamlfile", "spec", "picture", "limits", "stdio", "png"),
     (
         *("definitions", "tensors", "facts", "formats", "extent", "rounding", "light"),
-        *("engine.bank", "engine.reference"),
+        *("engine.reference",),
     ),
     ("arrays", "folders", "drawing", "naming", "tone", "metadata", "apng", "npyfile", "ppm16", "sniff", "engine.*"),
     ("making",),

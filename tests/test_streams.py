@@ -88,13 +88,23 @@ def test_bands_are_the_rows_of_the_map(rows: int, threads: int, dtype: str) -> N
     assert (stream.extent, stream.clipped) == (whole.extent, whole.clipped)
 
 
-def test_samples_that_may_not_be_finite_are_not_made_in_bands() -> None:
-    """A NaN makes the sums of its strip round otherwise, so strips stay what they are."""
+def test_samples_that_are_not_finite_are_the_same_in_bands() -> None:
     samples = noise(301, 211, 3).astype(np.float32) / 255
     samples[150, 100] = np.nan
     array = picture_from_array(samples)
     settings = Settings(dtype="uint8")
     plan = plan_map(list_maps(Library().load_all(["gaussian:sigma=2"]), settings)[0], array.layout, settings)
+    whole = filter_map(plan, array).samples.tobytes()
+    for threads in (1, 2):
+        bands = Stream(plan, Incoming([array]), threads=threads).bands(16, lambda band: band.tobytes(), threads)
+        assert bands is not None
+        assert b"".join(bands) == whole
+
+
+def test_maps_that_are_made_by_tiles_are_not_made_in_bands() -> None:
+    array, settings = picture_from_array(noise(301, 211, 3)), Settings()
+    plan = plan_map(list_maps(Library().load_all(["disk:radius=15"]), settings)[0], array.layout, settings)
+    assert plan.methods.startswith("fft")
     whole = filter_map(plan, array)
     for threads in (1, 2):
         stream = Stream(plan, Incoming([array]), threads=threads)

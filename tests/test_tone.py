@@ -331,7 +331,7 @@ def check_sums(
     toner = Toner(policy, source, dtype, Extent(float(low), float(high), (low, high)))
     out = np.empty(sums.shape, dtype=dtype)
     bound = float(max(map(abs, values)) or 1)
-    toner.sums(sums, scale, bias, exact=True, bound=bound, out=out)
+    toner.sums(sums, toner.finish_for(sums.dtype, scale, bias, exact=True, bound=bound), out)
     assert out.tolist() == [toned(y, policy, source, dtype, low, high) for y in maps]
 
 
@@ -376,7 +376,7 @@ def test_values_far_outside_never_wrap(scale: Fraction, dtype: str, source: str,
     far = np.array([-BOUND, -70_000, -257, 257 * 65536 - 65535, BOUND], dtype=kind)
     toner = Toner(Range("clip", Fraction(1000)), source, dtype)
     out = np.empty(far.shape, dtype=dtype)
-    toner.sums(far, scale, Fraction(0), exact=True, bound=float(BOUND), out=out)
+    toner.sums(far, toner.finish_for(far.dtype, scale, Fraction(0), exact=True, bound=float(BOUND)), out)
     assert out.tolist() == [0, 0, 0, FULL[dtype], FULL[dtype]]
     assert toner.clipped == 5
 
@@ -387,7 +387,8 @@ def test_narrow_sums_survive_shift_and_bias(dtype: str) -> None:
     for bias in (Fraction(0), Fraction(32_000), Fraction(-32_000)):
         toner = Toner(Range("shift"), "uint8", dtype)
         out = np.empty(2, dtype=dtype)
-        toner.sums(far.copy(), Fraction(1), bias, exact=True, bound=2.0**15 - 1, out=out)
+        finish = toner.finish_for(far.dtype, Fraction(1), bias, exact=True, bound=2.0**15 - 1)
+        toner.sums(far.copy(), finish, out)
         assert out.tolist() == [
             toned(Fraction(int(v)) + bias, Range("shift"), "uint8", dtype, Fraction(0), Fraction(0)) for v in far
         ]

@@ -163,7 +163,7 @@ def test_a_worker_that_is_stopped_and_goes_on(clean: dict[str, bytes]) -> None:
 
 def test_one_input_that_needs_more_memory_than_there_is(clean: dict[str, bytes]) -> None:
     Image.fromarray(np.zeros((9400, 9400, 3), np.uint8)).save("in/010-big.png", compress_level=1)
-    done = run("in", *SLOW, "-o", "out", "-j", 2, setup="ulimit -v 480000")
+    done = run("in", *SLOW, "-o", "out", "-j", 2, setup="ulimit -v 380000")
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "convtool: in/010-big.png: needs more memory than there is",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convtool.kernel import EXACT_LIMIT, Floats, Integers, Kernel, factor
+from convtool.rounding import Finish
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -20,13 +21,15 @@ class Bank:
 
     ``weights`` is (N, C, kh, kw). With ``each`` it is (1, 1, kh, kw) and is used on every channel alike, giving as
     many output channels; otherwise channels are added up and every filter gives one. Where ``integers`` is not
-    None, filter n is exactly ``integers[n] * scales[n]``.
+    None, filter n is exactly ``integers[n] * scales[n] * shrink``.
     """
 
     weights: Floats
     integers: Integers | None
     scales: tuple[Fraction, ...]
     each: bool
+    shrink: float = 1.0
+    """A power of two that what samples are multiplied by is made smaller with; scales are made larger by as much."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -36,7 +39,19 @@ class Bank:
     @cached_property
     def multiplied(self) -> Floats:
         """What samples are multiplied by before the scale: the integers where there are any."""
-        return self.weights if self.integers is None else self.integers.astype(np.float64)
+        weights = self.weights if self.integers is None else self.integers.astype(np.float64)
+        return weights * self.shrink
+
+    def for_floats(self) -> Bank:
+        """The same filters for samples of any size: no sum overflows before its scale unless it does after it.
+
+        Weights are divided by a power of two, which rounds nothing, until their magnitudes add up to less than a
+        sixteenth: the terms of a separable kernel may be some times as large as their sum.
+        """
+        size = float(np.abs(self.multiplied).sum(axis=(1, 2, 3)).max())
+        power = int(np.frexp(size)[1]) + 4 if size else 0
+        scales = tuple(scale * Fraction(2) ** power for scale in self.scales)
+        return replace(self, scales=scales, shrink=self.shrink * 2.0**-power)
 
     def bound(self, peak: float) -> float:
         """The largest magnitude that any partial sum can reach, before the scale, for samples up to ``peak``."""
@@ -51,7 +66,7 @@ class Bank:
     def one(self, n: int) -> Bank:
         """Filter n by itself."""
         integers = None if self.integers is None else self.integers[n : n + 1]
-        return Bank(self.weights[n : n + 1], integers, self.scales[n : n + 1], self.each)
+        return Bank(self.weights[n : n + 1], integers, self.scales[n : n + 1], self.each, self.shrink)
 
     def exact(self, peak: float, whole: bool) -> bool:
         """Whether sums of samples up to ``peak`` are whole numbers that float32 holds exactly."""
@@ -76,7 +91,8 @@ def join_banks(banks: Sequence[Bank]) -> Bank:
     integers = [bank.integers for bank in banks if bank.integers is not None]
     if len(integers) < len(banks):
         return Bank(weights, None, (Fraction(1),) * len(weights), each=False)
-    return Bank(weights, np.concatenate(integers), tuple(s for bank in banks for s in bank.scales), each=False)
+    scales = tuple(scale * Fraction(bank.shrink) for bank in banks for scale in bank.scales)
+    return Bank(weights, np.concatenate(integers), scales, each=False)
 
 
 def bank_from_array(weight: Floats) -> Bank:
@@ -90,36 +106,28 @@ def bank_from_array(weight: Floats) -> Bank:
     return Bank(weight, np.stack([pair[0] for pair in found]), tuple(pair[1] for pair in found), each=False)
 
 
-def scaled(sums: NDArray[Any], bank: Bank, exact: bool) -> NDArray[np.float32]:
-    """Multiply sums (..., M) by the scale of their filter, rounding once: float32 of the same shape, in new memory."""
-    out = np.empty(sums.shape, dtype=np.float32)
-    scale_into(out, sums, bank, exact)
-    return out
+def scaling(scale: Fraction, exact: bool) -> Finish:
+    """``sum * scale`` in float32. Exact sums are rounded once: a division is right to the last bit."""
+    top, bottom = scale.numerator, scale.denominator
+    short = top < EXACT_LIMIT and bottom < 2**60 and bottom & (bottom - 1) == 0  # exact in float32, so is the product
+    if top == 1 and bottom < EXACT_LIMIT and not short:
+        return Finish("single", divide=bottom)
+    if exact and not short:
+        return Finish("double", multiply=top, divide=bottom)
+    return Finish("single", multiply=top / bottom)
 
 
 def scale_into(out: NDArray[np.float32], sums: NDArray[Any], bank: Bank, exact: bool) -> None:
-    """``scaled`` into given memory; ``out`` may be ``sums`` itself."""
+    """Multiply sums (..., M) by the scale of their filter, into ``out`` of the same shape."""
     if len(set(bank.scales)) == 1:
-        _scale_into(out, sums, bank.scales[0], exact)
+        np.copyto(out, scaling(bank.scales[0], exact).values(sums), casting="unsafe")
         return
     for n, scale in enumerate(bank.scales):
-        _scale_into(out[..., n], sums[..., n], scale, exact)
+        np.copyto(out[..., n], scaling(scale, exact).values(sums[..., n]), casting="unsafe")
 
 
-def _scale_into(out: NDArray[np.float32], sums: NDArray[Any], scale: Fraction, exact: bool) -> None:
-    """``sums * scale`` in float32. Exact sums are rounded once: a division is right to the last bit."""
-    top, bottom = scale.numerator, scale.denominator
-    short = top < EXACT_LIMIT and bottom < 2**60 and bottom & (bottom - 1) == 0  # exact in float32, so is the product
-    if exact and not short and not (top == 1 and bottom < EXACT_LIMIT):
-        out[...] = sums.astype(np.float64) * top / bottom
-        return
-    verb, factor = (
-        (np.divide, bottom) if top == 1 and bottom < EXACT_LIMIT and not short else (np.multiply, top / bottom)
-    )
-    if sums.dtype != np.float32:  # ufuncs of mixed types go through a buffer, which costs more than a pass
-        np.copyto(out, sums, casting="unsafe")
-        sums = out
-    if scale != 1:
-        verb(sums, np.float32(factor), out=out)
-    elif sums.ctypes.data != out.ctypes.data:
-        out[...] = sums
+def scaled(sums: NDArray[Any], bank: Bank, exact: bool) -> NDArray[np.float32]:
+    """``scale_into`` new memory, of sums that are kept."""
+    out = np.empty(sums.shape, dtype=np.float32)
+    scale_into(out, sums.copy(), bank, exact)
+    return out

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convtool.border import Rows
-from convtool.engine import blas
 from convtool.engine.plan import Plan
 
 if TYPE_CHECKING:
@@ -26,8 +25,8 @@ Made = TypeVar("Made")
 def over_strips(strips: Iterable[tuple[int, int]], work: Callable[[int, int], None], threads: int = 1) -> None:
     """Call ``work(first, last)`` for every strip, each thread going through a range of rows from top to bottom.
 
-    BLAS is held at one thread meanwhile. What ``work`` does must not depend on what it did before: then the number
-    of threads changes no byte. An exception in one thread is raised here when all have come to an end.
+    What ``work`` does must not depend on what it did before: then the number of threads changes no byte. An exception
+    in one thread is raised here when all have come to an end.
     """
     rows = list(strips)
     threads = min(threads, len(rows))
@@ -36,48 +35,44 @@ def over_strips(strips: Iterable[tuple[int, int]], work: Callable[[int, int], No
         for first, last in part:
             work(first, last)
 
-    with blas.one_thread():
-        if threads <= 1:
-            run(rows)
-            return
-        cuts = [len(rows) * at // threads for at in range(threads + 1)]
-        own, *others = [rows[start:stop] for start, stop in pairwise(cuts)]
-        waiting = [_pool(threads - 1).submit(run, part) for part in others]
-        try:
-            run(own)
-        finally:
-            failures = [future.exception() for future in waiting]
-        for failure in failures:
-            if failure is not None:
-                raise failure
+    if threads <= 1:
+        run(rows)
+        return
+    cuts = [len(rows) * at // threads for at in range(threads + 1)]
+    own, *others = [rows[start:stop] for start, stop in pairwise(cuts)]
+    waiting = [_pool(threads - 1).submit(run, part) for part in others]
+    try:
+        run(own)
+    finally:
+        failures = [future.exception() for future in waiting]
+    for failure in failures:
+        if failure is not None:
+            raise failure
 
 
 def in_order(parts: Iterable[Part], work: Callable[[Part], Made], threads: int = 1) -> Iterator[Made]:
     """What ``work`` makes of every part, in their order; threads work ahead, but not far.
 
     Parts are asked for as they are needed, and may come from another call of this.
-
-    BLAS is held at one thread meanwhile.
     """
-    with blas.one_thread():
-        if threads <= 1:
-            yield from map(work, parts)
-            return
-        pool = _pool(threads)
-        waiting: deque[Future[Made]] = deque()
-        try:
-            for part in parts:
-                waiting.append(pool.submit(work, part))
-                if len(waiting) > threads:
-                    yield waiting.popleft().result()
-            while waiting:
+    if threads <= 1:
+        yield from map(work, parts)
+        return
+    pool = _pool(threads)
+    waiting: deque[Future[Made]] = deque()
+    try:
+        for part in parts:
+            waiting.append(pool.submit(work, part))
+            if len(waiting) > threads:
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-            for future in waiting:
-                if not future.cancelled():
-                    future.exception()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+        for future in waiting:
+            if not future.cancelled():
+                future.exception()
 
 
 def batched(items: Sequence[Part], count: int) -> Iterator[Sequence[Part]]:
@@ -86,7 +81,7 @@ def batched(items: Sequence[Part], count: int) -> Iterator[Sequence[Part]]:
 
 
 _kept: list[tuple[int, ThreadPoolExecutor]] = []
-"""The pool and its size, once there is one: threads that live on keep their scratch memory and the views into it."""
+"""The pool and its size, once there is one: starting threads costs more than a small picture."""
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
@@ -115,4 +110,4 @@ def fill(
         for n, value in enumerate(() if bias is None else bias):
             np.add(block[..., n], np.float32(value), out=block[..., n])
 
-    over_strips(plan.strips(threads), strip, threads)
+    over_strips(plan.strips(), strip, threads)

@@ -1,35 +1,32 @@
-"""How a sum is computed: the method, the sample type and the height of the strips.
+"""How a sum is computed: the method, the type of the sums and the height of the strips.
 
-All of it follows from weights, geometry, border and sample type alone, never from workers, memory or timing, so
-the same run gives the same bytes every time; and none of it may change a result beyond the documented exactness.
+All of it follows from weights, geometry, border and sample type alone, never from workers, memory, timing or what the
+machine can do, so the same run gives the same bytes every time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.border import Border, Rows, Strips
-from convtool.engine import blas
-from convtool.engine.bank import Bank, join_banks, scale_into, scaled
+from convtool.border import Border, Rows
+from convtool.engine import core, sliding
+from convtool.engine.bank import Bank, join_banks, scale_into, scaling
 from convtool.engine.choice import METHODS, Choice, candidates
-from convtool.engine.taps import Taps
+from convtool.engine.taps import Taps, direct, sum_dtype
+from convtool.engine.window import Window
 from convtool.errors import UsageError
 from convtool.geometry import Geometry
+from convtool.rounding import Finish
 
-
-class Method(Protocol):
-    """What the methods have in common."""
-
-    def sums(self, strips: Strips, image: Rows, first: int, last: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Unscaled sums of output rows first..last, (rows, W', outputs), perhaps written into ``out``."""
+if TYPE_CHECKING:
+    from convtool.engine.fft import Fft
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,29 +34,45 @@ class Plan:
     """A planned sum, bound to everything but the samples."""
 
     bank: Bank
-    geometry: Geometry
-    border: Border
-    channels: int
+    window: Window
     method: str
-    dtype: np.dtype[Any]
     exact: bool
+    """Whether sums are whole numbers that float32 holds exactly."""
     bound: float
+    """The largest magnitude that sums can have, before the scale."""
     strip_rows: int
-    shared_rows: int
-    """The height of strips that several threads share out."""
     whole: bool
     """Whether the samples are integers."""
     peak: float
     """The largest magnitude that they can have."""
     reason: str
-    """Why this method, in a few words: ``taps int16: 3 passes``."""
+    """Why this method, in a few words: ``separable int16: 5 + 5 taps``."""
     cost: float
-    """Nanoseconds for one sample of the output, by the table in ``costs``."""
-    runner: Method
-    padded: Strips
+    """Nanoseconds for one sample of the output, by the table in ``choice``."""
+    runner: Taps | Fft
 
     def __str__(self) -> str:
         return f"{self.method} {self.dtype.name}"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the sums."""
+        return self.runner.dtype
+
+    @property
+    def geometry(self) -> Geometry:
+        """How the window slides."""
+        return self.window.geometry
+
+    @property
+    def border(self) -> Border:
+        """What stands outside the image."""
+        return self.window.border
+
+    @property
+    def channels(self) -> int:
+        """Channels of the image."""
+        return self.window.channels
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -71,52 +84,68 @@ class Plan:
         """What the whole takes one thread, roughly."""
         return self.cost * 1e-9 * prod(self.shape)
 
-    def strips(self, threads: int = 1) -> Iterator[tuple[int, int]]:
-        """The strips of output rows, (first, last + 1), top to bottom."""
-        height, step = self.geometry.rows.out, self.step(threads)
+    @property
+    def tiled(self) -> bool:
+        """Whether rows are made a whole tile at a time, so that strips should keep to ``strip_rows``."""
+        return self.method == "fft"
+
+    def strips(self) -> Iterator[tuple[int, int]]:
+        """The strips of output rows, (first, last + 1), top to bottom. No value depends on their height."""
+        height, step = self.geometry.rows.out, self.strip_rows
         for first in range(0, height, step):
             yield first, min(first + step, height)
-
-    def step(self, threads: int) -> int:
-        """The height of a strip. No value depends on it, unless samples may not be finite: then it is always the same.
-
-        A strip with such a sample is summed in another way, which may round its other values otherwise.
-        """
-        return self.strip_rows if threads <= 1 and self.whole else self.shared_rows
 
     def sums(self, image: Rows, first: int, last: int) -> NDArray[Any]:
         """Unscaled sums of output rows first..last of an image (H, W, C): (last - first, W', output channels).
 
-        A view of this thread's scratch memory whose last two axes lie contiguous together. It may be overwritten,
-        and is lost with the next call on the same thread, of this or any other plan.
+        An array of its own; of several filters it holds one plane after the other.
         """
-        sums = self._run(image, first, last, None)
-        return sums if self.bank.each or sums.shape[2] == 1 else np.ascontiguousarray(sums)
-
-    def planes(self, image: Rows, first: int, last: int) -> NDArray[Any]:
-        """Like ``sums``, but as the method leaves them: of any strides, and not to be written to."""
-        return self._run(image, first, last, None)
+        shape = (last - first, *self.shape[1:])
+        planes = np.empty(shape if self.bank.each else (shape[2], *shape[:2]), dtype=self.dtype)
+        out = planes if self.bank.each else planes.transpose(1, 2, 0)
+        self._fill(image, first, last, None, out)
+        return out
 
     def values(self, image: Rows, first: int, last: int) -> NDArray[np.float32]:
         """Scaled sums of output rows first..last, without bias: float32, an array of its own."""
-        return scaled(self._run(image, first, last, None), self.bank, self.once)
+        out = np.empty((last - first, *self.shape[1:]), dtype=np.float32)
+        self.write(image, first, last, out)
+        return out
 
     def write(self, image: Rows, first: int, last: int, out: NDArray[np.float32]) -> None:
         """Scaled sums of output rows first..last into ``out``, (last - first, W', output channels), any strides."""
-        sums = self._run(image, first, last, out)
-        scale_into(out, sums, self.bank, self.once)
+        if len(set(self.bank.scales)) == 1:
+            self._fill(image, first, last, scaling(self.bank.scales[0], self.once), out)
+        else:
+            scale_into(out, self.sums(image, first, last), self.bank, self.once)
 
-    def _run(self, image: Rows, first: int, last: int, out: NDArray[Any] | None) -> NDArray[Any]:
-        watched = image if self.whole else _Watched(image)
-        # Samples near the end of float32 may overflow to infinity, as they would in any framework.
-        with np.errstate(over="ignore", invalid="ignore"), self._held():
-            sums = self.runner.sums(self.padded, watched, first, last, out)
-            if isinstance(watched, _Watched) and not watched.finite:
-                sums = self._careful.sums(self.padded, image, first, last)
-        return sums
+    def store(self, image: Rows, first: int, last: int, finish: Finish, out: NDArray[Any]) -> int:
+        """Finished samples of output rows first..last into ``out`` of uint8, uint16 or float32.
 
-    def _held(self) -> AbstractContextManager[None]:
-        return blas.one_thread() if self.method in ("gemm", "separable") else nullcontext()
+        Returns how many were clipped.
+        """
+        return self._fill(image, first, last, finish, out)
+
+    def _fill(self, image: Rows, first: int, last: int, finish: Finish | None, out: NDArray[Any]) -> int:
+        if isinstance(self.runner, Taps):
+            return self._tapped(self.runner, image, first, last, finish, out)
+        lost = 0
+        while first < last:  # one row of tiles after the other
+            stop = min((first // self.runner.rows + 1) * self.runner.rows, last)
+            part, out = out[: stop - first], out[stop - first :]
+            if self.runner.finite(image, first):
+                for columns, sums in self.runner.tiles(image, first, stop):
+                    lost += _finished(sums, finish, part[:, columns])
+            else:
+                lost += self._tapped(self._careful, image, first, stop, finish, part)
+            first = stop
+        return lost
+
+    def _tapped(self, taps: Taps, image: Rows, first: int, last: int, finish: Finish | None, out: NDArray[Any]) -> int:
+        samples, rows = self.window.source(image, first, last)
+        if (width := core.width()) is None:
+            return _finished(sliding.sums(self.window, taps, samples, rows), finish, out)
+        return core.run(self.window, taps, width, samples, rows, finish, out)
 
     @property
     def once(self) -> bool:
@@ -126,27 +155,18 @@ class Plan:
 
     @cached_property
     def _careful(self) -> Taps:
-        """Taps without structure: the products of all other methods would spread a NaN beyond its windows."""
-        return Taps(self.bank, self.geometry, self.channels, np.dtype(np.float32), plain=True)
+        """Taps for samples that are not finite: the transform would spread them beyond their windows."""
+        return direct(self.bank, self.window, np.dtype(np.float32))
 
 
-class _Watched:
-    """Rows that remember whether all samples read so far were finite."""
-
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
-        self.finite = True
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(H, W, C)."""
-        return self._rows.shape
-
-    def __getitem__(self, rows: slice) -> NDArray[Any]:
-        samples: NDArray[Any] = self._rows[rows]
-        if samples.size and not (np.isfinite(samples.min()) and np.isfinite(samples.max())):
-            self.finite = False
-        return samples
+def _finished(sums: NDArray[Any], finish: Finish | None, out: NDArray[Any]) -> int:
+    """Sums into ``out`` in NumPy, as they are or finished."""
+    # Samples near the end of float32 may overflow to infinity, as they would in any framework.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if finish is None:
+            np.copyto(out, sums, casting="unsafe")
+            return 0
+        return finish.store(sums, out)
 
 
 def make_plan(
@@ -162,42 +182,37 @@ def make_plan(
     """Choose how to compute a sum over an image of ``channels``.
 
     ``peak`` bounds the magnitude of the samples, ``whole`` says that they are integers. A method that cannot do this
-    sum (``separable`` for a kernel of high rank) gives way to the best that can. Raises UsageError for a method that
-    does not exist.
+    sum (``separable`` for a kernel of high rank) gives way to ``taps``. Raises UsageError for a method that does not
+    exist.
     """
     if method not in METHODS:
         raise UsageError(f"method {method!r} is not one of {', '.join(METHODS)}")
     if border.mode == "constant":
         peak = max(peak, abs(border.value))
         whole = whole and border.value == np.rint(border.value)
-    found = candidates(bank, geometry, channels, peak=peak, whole=whole, method=method)
+    bank = bank if whole else bank.for_floats()
+    window = Window(geometry, border, channels, each=bank.each)
+    found = candidates(bank, window, sum_dtype(bank, peak, whole), whole=whole, method=method)
     best = min(found, key=lambda choice: choice.cost)
-    runner = best.make()
-    columns = geometry.columns
     return Plan(
         bank=bank,
-        geometry=geometry,
-        border=border,
-        channels=channels,
+        window=window,
         method=best.method,
-        dtype=best.dtype,
         exact=bank.exact(peak, whole),
         bound=bank.bound(peak),
-        strip_rows=max(1, min(best.strip_rows, geometry.rows.out)),
-        shared_rows=max(1, min(best.shared_rows, geometry.rows.out)),
+        strip_rows=best.strip_rows,
         whole=whole,
         peak=peak,
         reason=_reason(best, found),
         cost=best.cost,
-        runner=runner,
-        padded=Strips(border, geometry.rows.size, columns.size, columns.start(0), columns.padded),
+        runner=best.make(),
     )
 
 
 def join_plans(plans: Sequence[Plan]) -> Plan | None:
     """One sum for several of one window on the same samples; None if it would take no less than they do by themselves.
 
-    Samples and border are those of the first. ``taps`` share nothing but the strip, which is not worth it.
+    Samples and border are those of the first.
     """
     first = plans[0]
     if len({plan.bank.weights.shape[1:] for plan in plans}) > 1:
@@ -210,7 +225,7 @@ def join_plans(plans: Sequence[Plan]) -> Plan | None:
         peak=first.peak,
         whole=first.whole,
     )
-    return joint if joint.method != "taps" and joint.cost * len(plans) < sum(plan.cost for plan in plans) else None
+    return joint if joint.cost * len(plans) < sum(plan.cost for plan in plans) else None
 
 
 def _reason(best: Choice, found: list[Choice]) -> str:

@@ -1,0 +1,144 @@
+"""The sums of taps in NumPy: each tap is a slice of the padded rows, multiplied and added as one long operation.
+
+The same order of the same operations as in the compiled core (core.c), so the same bytes. It runs where the core could
+not be built, or if ``CONVTOOL_CORE=numpy`` asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convtool.border import OUTSIDE
+from convtool.engine.taps import RADIX, Taps
+from convtool.engine.window import Indices, Window
+
+Array = NDArray[Any]
+Source = tuple[Array, Any]
+"""The samples under a tap, and its weight."""
+
+ALL = slice(None)
+
+PART_BYTES = 1 << 18
+"""Of the sums that are made at a time, so that they stay in the cache."""
+
+
+def sums(window: Window, taps: Taps, samples: Array, row_of: Indices) -> Array:
+    """Unscaled sums (rows, W', outputs) of the output rows that the padded rows ``row_of`` of ``samples`` make."""
+    axis, columns = window.geometry.rows, window.geometry.columns.out
+    rows = (len(row_of) - axis.span) // axis.stride + 1
+    filters = len(taps.weights)
+    total = np.empty((filters, rows, window.outputs), dtype=taps.dtype)
+    step = max(1, PART_BYTES // (window.outputs * taps.dtype.itemsize))
+    for first in range(0, rows, step):
+        last = min(first + step, rows)
+        seen = row_of[first * axis.stride : (last - 1) * axis.stride + axis.span]
+        dealt = _dealt(window, padded(window, samples, seen, taps.dtype))
+        for n, out in enumerate(total[:, first:last]):
+            if len(taps.splits):
+                _separable(window, taps, dealt, out)
+            else:
+                _add_up(_sources(window, dealt, taps.places, taps.weights[n], len(out)), taps.leaf, out)
+    if window.each:
+        return total.reshape(rows, columns, window.channels)
+    return total.transpose(1, 2, 0)
+
+
+def padded(window: Window, samples: Array, row_of: Indices, dtype: np.dtype[Any], part: slice = ALL) -> Array:
+    """Padded rows (rows, columns, C), or a part of their columns."""
+    sources = window.column_of[part]
+    out = np.empty((len(row_of), len(sources), window.channels), dtype=dtype)
+    first = part.start or 0
+    lead = min(max(window.lead - first, 0), len(sources))
+    inside = slice(lead, max(min(window.lead + window.inner - first, len(sources)), lead))
+    start = window.geometry.columns.start(0) + first + lead
+    inner = slice(start, start + inside.stop - lead)
+    # The rows of the image that come one after the other are one copy; borders are single rows.
+    cuts = [0, *(np.flatnonzero((np.diff(row_of) != 1) | (row_of[:-1] == OUTSIDE)) + 1).tolist(), len(row_of)]
+    for top, bottom in pairwise(cuts):
+        if (source := int(row_of[top])) != OUTSIDE:
+            out[top:bottom, inside] = samples[source : source + bottom - top, inner]
+    sides = np.r_[: inside.start, inside.stop : len(sources)]
+    if sides.size:
+        out[:, sides] = samples[row_of[:, None].clip(0), sources[sides].clip(0)]
+        out[:, sides[sources[sides] == OUTSIDE]] = window.border.value
+    out[row_of == OUTSIDE] = window.border.value
+    return out
+
+
+def _dealt(window: Window, padded: Array) -> Array:
+    """Padded rows as planes, (rows, elements)."""
+    if window.phases == 1 and window.depth == 1:
+        return padded.reshape(len(padded), -1)
+    dealt = np.zeros((len(padded), window.depth, window.phases, window.plane // window.unit, window.unit), padded.dtype)
+    for phase in range(window.phases):
+        part = padded[:, phase :: window.phases]
+        if window.each:
+            dealt[:, 0, phase, : part.shape[1]] = part
+        else:
+            dealt[:, :, phase, : part.shape[1], 0] = part.transpose(0, 2, 1)
+    return dealt.reshape(len(padded), -1)
+
+
+def _sources(window: Window, dealt: Array, places: NDArray[np.int32], weights: Array, rows: int) -> Iterator[Source]:
+    """What the taps of all windows of some rows read."""
+    stride = window.geometry.rows.stride
+    for (row, offset), weight in zip(places.tolist(), weights, strict=True):
+        yield dealt[row : row + (rows - 1) * stride + 1 : stride, offset : offset + window.outputs], weight
+
+
+def _separable(window: Window, taps: Taps, dealt: Array, out: Array) -> None:
+    """A column of taps over the rows, then a row of taps over its sums, for each term."""
+    rows, stride, at = len(out), window.geometry.rows.stride, 0
+    column_sums = np.empty((rows, dealt.shape[1]), dtype=dealt.dtype)
+    term = out
+    for down, along in taps.splits.tolist():
+        places, weights = taps.places[at : at + down + along], taps.weights[0, at : at + down + along]
+        column = [
+            (dealt[row : row + (rows - 1) * stride + 1 : stride], weight)
+            for row, weight in zip(places[:down, 0].tolist(), weights[:down], strict=True)
+        ]
+        _add_up(column, taps.leaf, column_sums)
+        line = [
+            (column_sums[:, offset : offset + window.outputs], weight)
+            for offset, weight in zip(places[down:, 1].tolist(), weights[down:], strict=True)
+        ]
+        _add_up(line, taps.leaf, term)
+        if at:
+            np.add(out, term, out=out)
+        term = np.empty_like(out)
+        at += down + along
+
+
+def _add_up(sources: Sequence[Source] | Iterator[Source], leaf: int, out: Array) -> None:
+    """Products added up in leaves, leaves in branches of RADIX, and so on."""
+    product, total = np.empty_like(out), np.zeros_like(out)
+    tower: list[list[Any]] = []  # for each level, its sum so far and how many went into it
+    for at, (samples, weight) in enumerate(sources):
+        if at and at % leaf == 0:
+            _raise(tower, total)
+            total = np.zeros_like(out)
+        np.multiply(samples, weight, out=product)
+        np.add(total, product, out=total)
+    _raise(tower, total)
+    held = [level[0] for level in tower if level[1]]
+    result = held[0]
+    for above in held[1:]:
+        result = np.add(above, result)
+    np.copyto(out, result)
+
+
+def _raise(tower: list[list[Any]], total: Array) -> None:
+    """Add the sum of a leaf at the lowest level, and carry what is full to the level above."""
+    for level in tower:
+        if level[1]:
+            total = np.add(level[0], total)
+        level[0], level[1] = total, level[1] + 1
+        if level[1] < RADIX:
+            return
+        level[1] = 0
+    tower.append([total, 1])
