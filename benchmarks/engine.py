@@ -8,6 +8,8 @@
 Needs ``pip install -e '.[test]'``; PyTorch joins in where it is installed. Every peer is held to one thread and
 writes into an array that exists (the uint8 columns: into one it makes itself, as convtool does), with a reflecting
 border; strides are cut out of the full map by those that have none.
+
+``CONVTOOL_CORE=avx2`` holds the compiled core to a width of vectors; the column of NumPy is the engine without it.
 """
 
 from __future__ import annotations
@@ -17,29 +19,22 @@ import importlib.util
 import os
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-if "OPENBLAS_CORETYPE" in os.environ:  # a foreign core type would measure a processor that this is not
-    os.environ.pop("OPENBLAS_CORETYPE")
-    os.execv(sys.executable, sys.orig_argv)
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy import ndimage
-from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
 from benchmarks.charts import Series, line_chart
 from convtool.border import Border
-from convtool.engine import conv2d
+from convtool.engine import conv2d, core
 from convtool.engine.bank import bank_of
-from convtool.engine.parallel import fill
 from convtool.engine.plan import Plan, make_plan
 from convtool.filtering import filter_map
 from convtool.geometry import resolve
@@ -78,6 +73,22 @@ class Cell:
     runs: dict[str, Run]
 
 
+def in_numpy(run: Run) -> Run:
+    """The same without the compiled core."""
+
+    def wrapped() -> None:
+        before = os.environ.get("CONVTOOL_CORE")
+        os.environ["CONVTOOL_CORE"] = "numpy"
+        try:
+            run()
+        finally:
+            del os.environ["CONVTOOL_CORE"]
+            if before is not None:
+                os.environ["CONVTOOL_CORE"] = before
+
+    return wrapped
+
+
 def kernels() -> list[tuple[str, Kernel]]:
     """The single kernels of the grid."""
     rng = np.random.default_rng(0)
@@ -105,8 +116,9 @@ def cell(name: str, kernel: Kernel, channels: int, stride: int = 1, dilation: in
     spread[::dilation, ::dilation] = kernel.weights
     single, full = spread.astype(np.float32), np.empty(image.shape, dtype=np.float32)
     runs: dict[str, Run] = {
-        "float": lambda: fill(plan, image, out),
-        "float, 2 threads": lambda: fill(plan, image, out, threads=2),
+        "float": lambda: plan.fill(image, out),
+        "float, 2 threads": lambda: plan.fill(image, out, threads=2),
+        "NumPy": in_numpy(lambda: plan.fill(image, out)),
         "uint8": lambda: filter_map(tone, picture),
         "OpenCV float": lambda: cv2.filter2D(image, cv2.CV_32F, single, dst=full)[::stride, ::stride],
         "OpenCV uint8": lambda: cv2.filter2D(image, -1, single)[::stride, ::stride],
@@ -136,6 +148,7 @@ def layer(name: str, shape: tuple[int, ...], weight: Array, stride: int, pad: in
     runs: dict[str, Run] = {
         "float": lambda: conv2d(planar, weight, stride=stride, padding=pad, out=out),
         "float, 2 threads": lambda: conv2d(planar, weight, stride=stride, padding=pad, out=out, threads=2),
+        "NumPy": in_numpy(lambda: conv2d(planar, weight, stride=stride, padding=pad, out=out)),
     }
     if len(weight) <= 4:
         singles, total = x.astype(np.float32), np.empty(shape[:2], dtype=np.float32)
@@ -219,17 +232,35 @@ def medians(runs: dict[str, Run], quick: bool) -> dict[str, float]:
     return {name: statistics.median(found) * 1e3 for name, found in times.items() if found}
 
 
-PEERS = (("float", "OpenCV float"), ("uint8", "OpenCV uint8"), ("float", "scipy"), ("float", "torch"))
+PEERS = (
+    ("float", "OpenCV float"),
+    ("uint8", "OpenCV uint8"),
+    ("float", "scipy"),
+    ("float", "torch"),
+    ("NumPy", "scipy"),
+)
 
 
 def table(only: str, quick: bool) -> None:
     """Print the table and the geometric means of the ratios."""
     cv2.setNumThreads(1)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__},")
-    blas: dict[str, Any] = next((found for found in threadpool_info() if "numpy" in found["filepath"]), {})
-    print(f"BLAS {blas.get('internal_api')} {blas.get('version')} on {blas.get('architecture')} kernels, ", end="")
-    print(f"OpenCV {cv2.__version__}. Milliseconds; in brackets how many times faster convtool is.\n")
-    head = ("", "method", "float32", "2 threads", "OpenCV", "scipy", "torch", "uint8", "OpenCV", "sepFilter2D")
+    print(
+        f"OpenCV {cv2.__version__}, convtool by {core.name()}. Milliseconds; in brackets how many times faster it is.\n"
+    )
+    head = (
+        "",
+        "method",
+        "float32",
+        "2 threads",
+        "NumPy alone",
+        "OpenCV",
+        "scipy",
+        "torch",
+        "uint8",
+        "OpenCV",
+        "sepFilter2D",
+    )
     print("|" + "|".join(head) + "|\n|" + "---|" * len(head))
     ratios: dict[tuple[str, str], list[tuple[float, str]]] = {pair: [] for pair in PEERS}
     for found in cells(only):
@@ -249,6 +280,7 @@ def table(only: str, quick: bool) -> None:
             found.method,
             f"{ms['float']:.1f}",
             f"{ms['float, 2 threads']:.1f} ({ms['float'] / ms['float, 2 threads']:.2f})",
+            f"{ms['NumPy']:.1f}",
             show("OpenCV float", "float"),
             show("scipy", "float"),
             torch,
@@ -298,8 +330,8 @@ def pixel_time(weights: Array, side: int) -> float:
     plan = plan_of(make_kernel("k", weights), 1, side=side)
     image = np.random.default_rng(5).integers(0, 256, (side, side, 1), dtype=np.uint8)
     out = np.zeros(plan.shape, dtype=np.float32)
-    fill(plan, image, out)  # the first touch of a large array is not what is measured
-    return medians({"run": lambda: fill(plan, image, out)}, quick=True)["run"] * 1e6 / side**2
+    plan.fill(image, out)  # the first touch of a large array is not what is measured
+    return medians({"run": lambda: plan.fill(image, out)}, quick=True)["run"] * 1e6 / side**2
 
 
 def main() -> None:

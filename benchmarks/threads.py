@@ -20,7 +20,6 @@ import numpy as np
 
 from convtool.border import Border
 from convtool.engine.bank import bank_of
-from convtool.engine.parallel import fill
 from convtool.engine.plan import make_plan
 from convtool.filtering import filter_map
 from convtool.geometry import resolve
@@ -54,7 +53,7 @@ def runs(kernel: Kernel, height: int) -> tuple[str, dict[str, Run]]:
     tone = plan_map(list_maps([KernelSet(kernel.label, (kernel,))], Settings())[0], picture.layout, Settings())
 
     def sums(threads: int) -> None:
-        fill(plan, image, out, threads=threads)
+        plan.fill(image, out, threads=threads)
 
     return plan.method, {"float32": sums, "uint8": lambda threads: filter_map(tone, picture, threads=threads)}
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.engine.parallel import over_strips
 from convtool.extent import Extent
 from convtool.incoming import Incoming, room_for
 from convtool.maprun import MapRun
 from convtool.picture import Picture
 from convtool.planning import LayerPlan, MapPlan, StackPlan
+from convtool.threads import over_strips
 from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convtool.errors import GeometryError
+from convtool.geometry import Pair
 from convtool.picture import Layout, Picture
 
 Array = NDArray[Any]
@@ -53,3 +55,20 @@ def room_for(layouts: Sequence[Layout]) -> tuple[list[Array], Array | None]:
         block = np.empty((len(layouts), first.height, first.width), dtype=first.dtype)
         return [plane[..., None] for plane in block], block
     return [np.empty((each.height, each.width, each.channels), dtype=each.dtype) for each in layouts], None
+
+
+def joined_layout(layouts: Sequence[Layout], label: str) -> Layout:
+    """The layout of several maps taken together, their channels side by side."""
+    if len(layouts) == 1:
+        return layouts[0]
+    found = {(each.height, each.width) for each in layouts}
+    if len(found) > 1:
+        raise GeometryError(f"{label}: maps of {sizes(found)} cannot be seen together; --pad same makes them equal")
+    height, width = found.pop()
+    alpha = any(each.alpha for each in layouts)
+    return Layout(height, width, sum(each.colours for each in layouts), alpha, "float32")
+
+
+def sizes(shapes: set[Pair]) -> str:
+    """Sizes (rows, columns) in words."""
+    return " and ".join(f"{rows}x{columns}" for rows, columns in sorted(shapes))

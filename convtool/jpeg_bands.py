@@ -13,10 +13,10 @@ from typing import IO, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.engine.parallel import in_order
 from convtool.jpeg_encode import coder_for, header_for
 from convtool.jpeg_file import END, RESTART
 from convtool.picture import Layout
+from convtool.threads import in_order
 
 PIXELS = 1 << 19
 """Of a band, about: enough to be worth a turn, and little fresh memory."""

@@ -11,5 +11,5 @@ def cores() -> int:
 
 
 def hold_blas() -> None:
-    """Have NumPy's BLAS start no threads, before NumPy is loaded: it loads faster, and no matrices are multiplied here."""
+    """Have NumPy's BLAS start no threads, before NumPy is loaded: it loads faster."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -108,7 +108,7 @@ class MapRun:
     @property
     def _plain(self) -> bool:
         """Whether a sum becomes a sample without anything in between but a scale and a bias."""
-        return len(self.plan.members) == 1 and not (self.weighted or self.plan.activation or self.plan.pool)
+        return self.plan.plain and not self.weighted
 
     def rows(self, first: int, last: int) -> tuple[int, int]:
         """Rows of the sums behind output rows first..last."""

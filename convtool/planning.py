@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ from convtool.engine.bank import Bank, bank_of
 from convtool.engine.plan import Plan, join_plans, make_plan
 from convtool.errors import GeometryError
 from convtool.geometry import Geometry, Pair, resolve
+from convtool.incoming import joined_layout, sizes
 from convtool.kernel import Kernel
 from convtool.layers import Layer, Stack, stack_maps
 from convtool.light import SRGB, Light
@@ -26,6 +27,9 @@ from convtool.tuples import NamedTuple
 RAW = Range("raw")
 FEWEST = 4
 """Filters from which computing them together is thought of: for fewer, the shorter way from a sum to a sample wins."""
+
+TALLER = 4
+"""How much taller strips are that hold no values in float32."""
 
 FLOAT_PEAK = float(np.finfo(np.float32).max)
 
@@ -89,6 +93,11 @@ class MapPlan(NamedTuple):
         return self.settings.pool
 
     @property
+    def plain(self) -> bool:
+        """Whether a sum becomes a sample by a scale and a bias, unless colours are weighted by alpha."""
+        return len(self.members) == 1 and self.activation is None and self.pool is None
+
+    @property
     def scale(self) -> Fraction:
         """What the picture's full scale is multiplied by."""
         return self.settings.scaling.scale
@@ -125,9 +134,14 @@ class MapPlan(NamedTuple):
         return any(plan.tiled for plan in self._plans)
 
     def strips(self) -> Iterator[tuple[int, int]]:
-        """Strips of output rows: as tall as tiles where there are any, else as the shortest of the members."""
+        """Strips of output rows: as tall as tiles where there are any, else as the shortest of the members.
+
+        They are taller where one sum after the other becomes a sample, and no values are held in between.
+        """
         tiles = [plan.strip_rows for plan in self._plans if plan.tiled]
         step = max(tiles) if tiles else min(plan.strip_rows for plan in self._plans)
+        if self.plain and not tiles and self.joint is None:
+            step *= TALLER
         if self.pool is not None:
             step = max(1, step // self.pool.stride[0])
         for first in range(0, self.layout.height, step):
@@ -202,7 +216,7 @@ def _plan_map(spec: MapSpec, source: Layout, settings: Settings, light: Light, b
     members = tuple(_plan_member(part, source, settings, light, before) for part in spec.parts)
     shapes = {member.geometry.out for member in members}
     if len(shapes) > 1:
-        raise GeometryError(f"{spec.label}: maps of {_sizes(shapes)} cannot be merged; --pad same makes them equal")
+        raise GeometryError(f"{spec.label}: maps of {sizes(shapes)} cannot be merged; --pad same makes them equal")
     counts = {member.selection.maps for member in members}
     kinds = {member.selection.alpha for member in members}
     if len(counts) > 1 or len(kinds) > 1:
@@ -234,26 +248,10 @@ def _pooled(size: Pair, pool: Pool | None, label: str) -> Pair:
     return rows, columns
 
 
-def incoming(layouts: Sequence[Layout], label: str) -> Layout:
-    """The layout of several maps taken together, their channels side by side."""
-    if len(layouts) == 1:
-        return layouts[0]
-    sizes = {(each.height, each.width) for each in layouts}
-    if len(sizes) > 1:
-        raise GeometryError(f"{label}: maps of {_sizes(sizes)} cannot be seen together; --pad same makes them equal")
-    height, width = sizes.pop()
-    alpha = any(each.alpha for each in layouts)
-    return Layout(height, width, sum(each.colours for each in layouts), alpha, "float32")
-
-
-def _sizes(shapes: set[Pair]) -> str:
-    return " and ".join(f"{rows}x{columns}" for rows, columns in sorted(shapes))
-
-
 def _plan_member(part: Part, source: Layout, settings: Settings, light: Light, before: LayerPlan | None) -> Member:
     kernel, layout = part.kernel, source
     if before is not None:
-        layout = incoming([before.maps[at].layout for at in part.inputs], kernel.label)
+        layout = joined_layout([before.maps[at].layout for at in part.inputs], kernel.label)
     selection = select(
         layout,
         kernel,

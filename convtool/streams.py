@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.engine.parallel import batched, in_order, over_strips
 from convtool.extent import Extent
 from convtool.filtering import measured, quietly
 from convtool.incoming import Incoming
 from convtool.maprun import MapRun
 from convtool.planning import MapPlan
+from convtool.threads import batched, in_order, over_strips
 
 Array = NDArray[Any]
 

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
 FLOORS = (
     ("tuples",),
     (
-        *("errors", "merging", "holding", "heap", "machine", "thumbs"),
+        *("errors", "merging", "holding", "heap", "machine", "thumbs", "threads"),
         *("deflate", "png_filters", "codecs", "jpeg_file"),
     ),
     ("atomic", "geometry", "border", "formulas", "png_strips", "pngcheck", "png_chunks", "jpeg_decode", "jpeg_encode"),
@@ -30,9 +30,8 @@ FLOORS = (
     ("stackfile",),
     ("channels", "inputs", "frames", "deep", "plain"),
     ("decode", "encode"),
-    ("opacity",),
+    ("opacity", "incoming"),
     ("planning", "pooling"),
-    ("incoming",),
     ("maprun",),
     ("filtering",),
     ("defining",),

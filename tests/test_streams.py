@@ -13,7 +13,7 @@ from PIL import Image
 
 from convtool import streams
 from convtool.encode import Encoding, encode, encode_strips
-from convtool.engine.parallel import in_order
+from convtool.threads import in_order
 from convtool.errors import InputError
 from convtool.filtering import filter_map
 from convtool.incoming import Incoming

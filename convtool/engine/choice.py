@@ -7,12 +7,14 @@ method is chosen decides what a sum is rounded to, and that must not depend on t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convtool.engine.bank import Bank
-from convtool.engine.taps import Taps, direct, separable
+from convtool.engine.core import TapSums
+from convtool.engine.taps import direct, separable
 from convtool.engine.window import Window
 from convtool.tuples import NamedTuple
 
@@ -50,7 +52,7 @@ class Choice(NamedTuple):
     cost: float
     strip_rows: int
     why: str
-    make: Callable[[], Taps | Fft]
+    make: Callable[[], TapSums | Fft]
 
 
 def candidates(bank: Bank, window: Window, dtype: np.dtype[Any], *, whole: bool, method: str) -> list[Choice]:
@@ -86,7 +88,8 @@ class _Job:
         together = self.filters >= 4 and self.dtype == np.float32
         cost = self.read + count * (BANK_TAP if together else TAP[self.dtype.name])
         why = f"taps {self.dtype.name}: {count} tap{'' if count == 1 else 's'}"
-        return Choice("taps", cost, self._strip_rows(), why, lambda: direct(self.bank, self.window, self.dtype))
+        make = partial(direct, self.bank, self.window, self.dtype)
+        return Choice("taps", cost, self._strip_rows(), why, lambda: TapSums(self.window, make()))
 
     def separable(self) -> Choice | None:
         """A column of taps and a row of them."""
@@ -98,8 +101,8 @@ class _Job:
         wide = self.window.elements / self.window.outputs
         cost = self.read + READ * len(terms) + (down * wide + along) * TAP[self.dtype.name]
         why = f"separable {self.dtype.name}: {down} + {along} taps"
-        make = lambda: separable(terms, self.window, self.dtype)  # noqa: E731
-        return Choice("separable", cost, self._strip_rows(), why, make)
+        make = partial(separable, terms, self.window, self.dtype)
+        return Choice("separable", cost, self._strip_rows(), why, lambda: TapSums(self.window, make()))
 
     def fft(self) -> Choice | None:
         """Fourier transforms of tiles."""

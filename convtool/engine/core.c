@@ -28,7 +28,7 @@
 enum { UINT8, UINT16, INT16, INT32, FLOAT32 };             /* samples of images and outputs */
 enum { RING_INT16, RING_INT32, RING_FLOAT32 };             /* in which type they are summed */
 enum { AS_IT_IS, INTEGER, IN_SINGLE, IN_DOUBLE };          /* how sums become values, see Finish */
-enum { BLOCK = 8, RADIX = 4, LEVELS = 12, CHUNK = 2048 };  /* 4**12 leaves are more than there are weights */
+enum { BLOCK = 8, RADIX = 4, LEVELS = 12, CHUNK = 1024, BANK_CHUNK = 384 };  /* 4**12 leaves are more than there are weights */
 
 #define SINGLE_MAGIC 12582912.0f          /* 1.5 * 2**23 */
 #define WIDE_MAGIC 6755399441055744.0     /* 1.5 * 2**52 */
@@ -39,6 +39,7 @@ enum { BLOCK = 8, RADIX = 4, LEVELS = 12, CHUNK = 2048 };  /* 4**12 leaves are m
 typedef struct {
     int arithmetic, out, absolute;
     int32_t full;
+    ptrdiff_t bytes; /* of an output */
     double multiply, divide, add;
 } Finish;
 
@@ -48,31 +49,41 @@ typedef struct {
     int sample;
 } Image;
 
+/* Rows of outputs are summed two at a time, one under the other, as most samples lie under the windows of both. A source
+ * is a sample under one of them or both; a step is a run of sources that are taken alike, at whose end leaves may end. */
+enum { FIRST = 1, SECOND = 2, BOTH = 3 };
+typedef struct {
+    int32_t sources, rows, ends; /* of FIRST and SECOND: who takes the sources, and whose leaf ends behind them */
+} Step;
+
+/* What a job is made of: WINDOW gives the sums of one filter, BANK those of some fours, and TERMs add up to those of one. */
+enum { WINDOW, TERM, BANK };
+typedef struct {
+    int32_t kind, sources, steps;
+    int32_t along;  /* the taps of a term's row, which stand after its sources; how many times four filters a bank has */
+    int32_t towers; /* whether there are more leaves than one */
+} Part;
+
+/* Everything about a run; `weight` is in the type of the ring. */
 typedef struct {
     Image image;
     int ring, each; /* each: the kernel is used on every channel alike */
     ptrdiff_t stride, span;                     /* rows from one window to the next, and under one window */
     ptrdiff_t rows, columns, width;             /* outputs; padded columns; output columns */
     ptrdiff_t phases, lead, inner, start;       /* padded columns lead.. are image columns start.., inner of them */
+    ptrdiff_t filters;
     const int32_t *row_of, *column_of;          /* where padded rows and columns come from; -1: the constant */
     ptrdiff_t row_count;
     double constant;
-    ptrdiff_t filters, terms;                   /* terms: 0 for taps over the whole window */
-    ptrdiff_t taps, leaf;
-    const int32_t *tap;                         /* (row, offset) of each */
-    const int32_t *split;                       /* (column taps, row taps) of each term, in the order of the taps */
-    const void *weight;                         /* of each filter's taps, in the type of the ring */
+    const Part *part;
+    const Step *step;
+    const int32_t *tap;                         /* (row, offset) of each source or tap */
+    const void *weight;                         /* two for each source, one for each tap, four in a bank */
+    ptrdiff_t parts, steps, taps, weights, leaf; /* lengths of these; taps of a leaf where there are no steps */
     Finish finish;
     char *out;
     ptrdiff_t out_down, out_across, out_deep; /* steps in bytes */
 } Job;
-
-/* A run of sources that two rows of outputs take, see `pair`. */
-enum { FIRST = 1, SECOND = 2, BOTH = 3 };
-typedef struct {
-    int32_t sources;
-    int8_t rows, ends; /* of FIRST and SECOND: who takes the sources, and whose leaf ends behind them */
-} Step;
 
 static const ptrdiff_t SAMPLE_BYTES[] = {1, 2, 2, 4, 4}, RING_BYTES[] = {2, 4, 4};
 
@@ -80,9 +91,10 @@ static const ptrdiff_t SAMPLE_BYTES[] = {1, 2, 2, 4, 4}, RING_BYTES[] = {2, 4, 4
 
 typedef struct {
     const char *name;
-    void (*sum[3])(const void *const *, const void *, ptrdiff_t, ptrdiff_t, void *, ptrdiff_t);
-    void (*pair[3])(const void *const *, const void *, const Step *, ptrdiff_t, int, void *, void *, ptrdiff_t);
-    void (*bank)(const void *const *, const float *, ptrdiff_t, ptrdiff_t, float *, ptrdiff_t, ptrdiff_t);
+    void (*sum[3])(const void *const *, const void *, ptrdiff_t, ptrdiff_t, void *, ptrdiff_t, ptrdiff_t);
+    void (*pair[3])(const void *const *, const void *, const Step *, ptrdiff_t, int, void *, void *, ptrdiff_t,
+                    ptrdiff_t);
+    void (*bank)(const void *const *, const float *, ptrdiff_t, ptrdiff_t, float *, ptrdiff_t, ptrdiff_t, ptrdiff_t);
     void (*convert[3])(int, const void *, void *, ptrdiff_t);
     ptrdiff_t (*finish[3])(const void *, ptrdiff_t, const Finish *, void *);
 } Width;
@@ -242,6 +254,21 @@ static void fill(int ring, void *to, ptrdiff_t count, double value)
             ((float *)to)[at] = (float)value;
 }
 
+#define DEAL(TYPE)                                                                                                    \
+    for (ptrdiff_t u = 0; u < unit; u++)                                                                              \
+        for (ptrdiff_t x = 0; x < count; x++)                                                                         \
+            ((TYPE *)to)[x * unit + u] = ((const TYPE *)from)[x * step + u];
+
+/* Every `step`th run of `unit` elements, `count` of them. */
+static void deal(void *restrict to, const void *restrict from, ptrdiff_t count, ptrdiff_t unit, ptrdiff_t step,
+                 ptrdiff_t size)
+{
+    if (size == 2)
+        DEAL(uint16_t)
+    else
+        DEAL(uint32_t)
+}
+
 /* Write padded row `row` into the ring; `spare` holds one interleaved padded row and its samples. */
 static void read_row(const Job *job, const Width *width, ptrdiff_t row, char *spare, char *to)
 {
@@ -267,237 +294,219 @@ static void read_row(const Job *job, const Width *width, ptrdiff_t row, char *sp
     }
     if (!dealt(job))
         return;
-    ptrdiff_t unit = unit_of(job), plane = plane_of(job);
+    ptrdiff_t plane = plane_of(job);
     for (ptrdiff_t c = 0; c < (job->each ? 1 : channels); c++)
-        for (ptrdiff_t phase = 0; phase < job->phases; phase++, to += plane * size) {
-            ptrdiff_t count = (job->columns - phase + job->phases - 1) / job->phases;
-            ptrdiff_t first = phase * channels + c, step = job->phases * channels;
-            for (ptrdiff_t x = 0; x < count; x++)
-                for (ptrdiff_t u = 0; u < unit; u++)
-                    if (size == 2)
-                        ((uint16_t *)to)[x * unit + u] = ((const uint16_t *)line)[first + x * step + u];
-                    else
-                        ((uint32_t *)to)[x * unit + u] = ((const uint32_t *)line)[first + x * step + u];
-        }
+        for (ptrdiff_t phase = 0; phase < job->phases; phase++, to += plane * size)
+            deal(to, line + (phase * channels + c) * size, (job->columns - phase + job->phases - 1) / job->phases,
+                 unit_of(job), job->phases * channels, size);
 }
 
 /* The run ---------------------------------------------------------------------------------------------------------- */
 
-/* What two rows of outputs, one under the other, take together. */
-typedef struct {
-    int32_t *tap; /* (row, offset) of each source */
-    char *weight; /* two for each */
-    Step *step;
-    ptrdiff_t sources, steps;
-} Pairs;
-
 /* Memory that one run needs beyond its input and output. */
 typedef struct {
-    char *ring, *spare, *sums, *column, *total;
-    const void **source;         /* where each tap reads */
-    Pairs pairs;
-    ptrdiff_t slots;             /* rows of the ring */
-    ptrdiff_t pitch, sums_pitch; /* elements */
+    char *ring, *spare, *column[2], *sums[4], *samples;
+    const void **source;
+    ptrdiff_t slots, pitch, chunk, chunk_pitch; /* rows of the ring; elements of one, and of a chunk of outputs */
     void *all;
 } Memory;
 
 static int reserve(const Job *job, Memory *memory)
 {
-    ptrdiff_t size = RING_BYTES[job->ring], channels = job->image.channels;
+    ptrdiff_t size = RING_BYTES[job->ring], channels = job->image.channels, count = job->width * unit_of(job), all = 64;
+    /* What a row's pass reads lies side by side only where rows are not dealt out: else a chunk is the whole row. */
+    ptrdiff_t most = job->part->kind == BANK ? BANK_CHUNK : CHUNK;
+    memory->chunk = job->part->kind == TERM && dealt(job) ? count : count < most ? count : most;
+    memory->chunk_pitch = pitch_of(memory->chunk, size);
     memory->pitch = pitch_of(elements_of(job), size);
-    memory->sums_pitch = pitch_of(job->width * unit_of(job), size);
-    ptrdiff_t bytes[] = {
-        (memory->slots = job->span + job->stride) * memory->pitch * size,
-        pitch_of(job->columns * channels, size) * size + job->columns * channels * WIDEST,
-        memory->sums_pitch * size * 4,
-        memory->pitch * WIDEST,
-        memory->sums_pitch * size,
-        2 * job->taps * (ptrdiff_t)sizeof(void *),
-        4 * job->taps * (ptrdiff_t)sizeof(int32_t),
-        4 * job->taps * WIDEST,
-        (2 * job->taps + 1) * (ptrdiff_t)sizeof(Step),
+    memory->slots = job->span + job->stride;
+    struct {
+        ptrdiff_t bytes;
+        char **at;
+    } wanted[] = {
+        {memory->slots * memory->pitch * size, &memory->ring},
+        {pitch_of(job->columns * channels, size) * size + job->columns * channels * WIDEST, &memory->spare},
+        {memory->pitch * size, &memory->column[0]},
+        {memory->pitch * size, &memory->column[1]},
+        {memory->chunk_pitch * size * 4, &memory->sums[0]},
+        {CHUNK * WIDEST, &memory->samples},
+        {job->taps * (ptrdiff_t)sizeof(void *), (char **)&memory->source},
     };
-    ptrdiff_t all = 64;
-    for (size_t at = 0; at < sizeof bytes / sizeof *bytes; at++)
-        all += bytes[at] = (bytes[at] + 63) / 64 * 64;
+    for (size_t at = 0; at < sizeof wanted / sizeof *wanted; at++)
+        all += wanted[at].bytes = (wanted[at].bytes + 63) / 64 * 64;
     if (!(memory->all = calloc(1, (size_t)all)))
         return 0;
-    char *at = (char *)(((uintptr_t)memory->all + 63) / 64 * 64);
-    memory->ring = at;
-    memory->spare = at += bytes[0];
-    memory->sums = at += bytes[1];
-    memory->column = at += bytes[2];
-    memory->total = at += bytes[3];
-    memory->source = (const void **)(at += bytes[4]);
-    memory->pairs.tap = (int32_t *)(at += bytes[5]);
-    memory->pairs.weight = at += bytes[6];
-    memory->pairs.step = (Step *)(at += bytes[7]);
+    char *here = (char *)(((uintptr_t)memory->all + 63) / 64 * 64);
+    for (size_t at = 0; at < sizeof wanted / sizeof *wanted; here += wanted[at++].bytes)
+        *wanted[at].at = here;
+    for (int f = 1; f < 4; f++)
+        memory->sums[f] = memory->sums[0] + f * memory->chunk_pitch * size;
     return 1;
 }
 
-static char *slot(const Job *job, const Memory *memory, ptrdiff_t row)
+/* Taps and weights of a part. */
+static ptrdiff_t taps_of(const Part *part)
 {
-    return memory->ring + row % memory->slots * memory->pitch * RING_BYTES[job->ring];
+    return (ptrdiff_t)part->sources + (part->kind == TERM ? part->along : 0);
 }
 
-/* Sums of one output row of filter n, at `sums`, in elements 0..count. */
-static void sum_terms(const Job *job, const Width *width, Memory *memory, ptrdiff_t first, char *sums, ptrdiff_t count)
+static ptrdiff_t weights_of(const Part *part)
 {
-    ptrdiff_t size = RING_BYTES[job->ring], tap = 0, elements = elements_of(job);
-    const char *weight = job->weight;
-    for (ptrdiff_t term = 0; term < job->terms; term++) {
-        ptrdiff_t down = job->split[2 * term], along = job->split[2 * term + 1];
-        char *to = term ? memory->total : sums;
-        for (ptrdiff_t t = 0; t < down; t++)
-            memory->source[t] = slot(job, memory, first + job->tap[2 * (tap + t)]);
-        width->sum[job->ring](memory->source, weight + tap * size, down, job->leaf, memory->column, elements);
-        tap += down;
-        for (ptrdiff_t t = 0; t < along; t++)
-            memory->source[t] = memory->column + job->tap[2 * (tap + t) + 1] * size;
-        width->sum[job->ring](memory->source, weight + tap * size, along, job->leaf, to, count);
-        tap += along;
-        if (term)
-            for (ptrdiff_t at = 0; at < count; at++)
-                ((float *)sums)[at] += ((float *)to)[at]; /* whole numbers are one term */
+    ptrdiff_t sources = part->sources;
+    return part->kind == BANK ? 4 * sources * part->along : 2 * sources + part->along;
+}
+
+/* Where taps read, in the window that begins with padded row `first`. */
+static const void *const *sources(const Job *job, Memory *memory, const int32_t *tap, ptrdiff_t count, ptrdiff_t first)
+{
+    ptrdiff_t size = RING_BYTES[job->ring], slot = first % memory->slots;
+    for (ptrdiff_t t = 0; t < count; t++, tap += 2) {
+        ptrdiff_t row = slot + tap[0] < memory->slots ? slot + tap[0] : slot + tap[0] - memory->slots;
+        memory->source[t] = memory->ring + (row * memory->pitch + tap[1]) * size;
     }
+    return memory->source;
 }
 
-/* From the sums of one filter and row to its outputs; how many were clipped. */
-static ptrdiff_t write_row(const Job *job, const Width *width, Memory *memory, const char *sums, ptrdiff_t row,
-                           ptrdiff_t filter)
+/* From sums to outputs `at`.. of a row of a filter, n of them; how many were clipped. */
+static ptrdiff_t write_out(const Job *job, const Width *width, Memory *memory, const char *sums, ptrdiff_t row,
+                       ptrdiff_t filter, ptrdiff_t at, ptrdiff_t n)
 {
-    static const ptrdiff_t SAME[] = {2, 4, 4};
-    ptrdiff_t size = RING_BYTES[job->ring], unit = unit_of(job), count = job->width * unit, lost = 0;
-    ptrdiff_t wide = job->finish.arithmetic == AS_IT_IS ? SAME[job->ring] : SAMPLE_BYTES[job->finish.out];
+    ptrdiff_t size = RING_BYTES[job->ring], unit = unit_of(job), wide = job->finish.bytes, lost = 0;
     char *out = job->out + row * job->out_down + filter * job->out_deep;
     int direct = job->out_across == unit * wide && (unit == 1 || job->out_deep == wide);
-    for (ptrdiff_t at = 0; at < count; at += CHUNK) {
-        ptrdiff_t n = count - at < CHUNK ? count - at : CHUNK;
-        char *to = direct ? out + at * wide : memory->column;
-        lost += width->finish[job->ring](sums + at * size, n, &job->finish, to);
-        for (ptrdiff_t j = 0; !direct && j < n; j++) {
-            char *here = out + (at + j) / unit * job->out_across + (at + j) % unit * job->out_deep;
-            memcpy(here, to + j * wide, (size_t)wide);
-        }
+    for (ptrdiff_t stop = at + n; at < stop; at += CHUNK, sums += CHUNK * size) {
+        ptrdiff_t some = stop - at < CHUNK ? stop - at : CHUNK;
+        char *to = direct ? out + at * wide : memory->samples;
+        lost += width->finish[job->ring](sums, some, &job->finish, to);
+        for (ptrdiff_t j = 0; !direct && j < some; j++)
+            memcpy(out + (at + j) / unit * job->out_across + (at + j) % unit * job->out_deep, to + j * wide,
+                   (size_t)wide);
     }
     return lost;
 }
 
-/* Where a tap stands in the order of sums: its plane, its row, its column. */
-static int64_t rank_of(const Job *job, ptrdiff_t row, ptrdiff_t offset)
+/* One term: a column of taps over the rows, then a row of taps over these sums, added to those of the terms before. */
+static void add_term(const Job *job, const Width *width, Memory *memory, const Part *part, const Step *step,
+                     const int32_t *tap, const char *weight, ptrdiff_t first, ptrdiff_t at, ptrdiff_t n, int again)
 {
-    ptrdiff_t plane = plane_of(job), deep = plane * job->phases;
-    int64_t column = offset % plane / unit_of(job) * job->phases + offset % deep / plane;
-    return (offset / deep * (2 * (int64_t)INT32_MAX) + row) * (2 * (int64_t)job->columns) + column;
+    ptrdiff_t size = RING_BYTES[job->ring], start = 0, length = elements_of(job);
+    const int32_t *along = tap + 2 * part->sources;
+    if (!dealt(job)) {
+        ptrdiff_t reach = 0;
+        for (ptrdiff_t t = 0; t < part->along; t++)
+            reach = along[2 * t + 1] > reach ? along[2 * t + 1] : reach;
+        start = at, length = n + reach;
+    }
+    width->pair[job->ring](sources(job, memory, tap, part->sources, first), weight, step, part->steps, part->towers,
+                           memory->column[0], memory->column[1], start, length);
+    for (int r = 0; r < 2; r++) {
+        char *to = memory->sums[r + 2 * again];
+        for (ptrdiff_t t = 0; t < part->along; t++)
+            memory->source[t] = memory->column[r] + (along[2 * t + 1] + at - start) * size;
+        width->sum[job->ring](memory->source, weight + 2 * part->sources * size, part->along, job->leaf, to, 0, n);
+        for (ptrdiff_t j = 0; again && j < n; j++) /* of float32 only: whole numbers are one term */
+            ((float *)memory->sums[r])[j] += ((float *)to)[j];
+    }
 }
 
-/* The taps of one filter for two rows of outputs: merged where both read the same sample, in the order of both.
- *
- * Of samples that are whole numbers both take all sources, those of the other with a weight of 0, which changes no sum:
- * a loop that always ends at the same place is faster than one that multiplies less. */
-static void pair_up(const Job *job, Pairs *pairs)
+/* Outputs `at`.. of one row or two, n of each; how many were clipped. */
+static ptrdiff_t run_chunk(const Job *job, const Width *width, Memory *memory, ptrdiff_t row, int rows, ptrdiff_t at,
+                           ptrdiff_t n)
 {
-    ptrdiff_t taps = job->taps, size = RING_BYTES[job->ring], at[2] = {0, 0};
-    Step *step = pairs->step;
-    pairs->sources = pairs->steps = 0;
-    while (at[0] < taps || at[1] < taps) {
-        int64_t rank[2] = {INT64_MAX, INT64_MAX};
-        for (int row = 0; row < 2; row++)
-            if (at[row] < taps)
-                rank[row] = rank_of(job, job->tap[2 * at[row]] + row * job->stride, job->tap[2 * at[row] + 1]);
-        int8_t rows = (int8_t)(rank[0] == rank[1] ? BOTH : rank[0] < rank[1] ? FIRST : SECOND), ends = 0;
-        memset(pairs->weight + 2 * pairs->sources * size, 0, (size_t)(2 * size));
-        for (int row = 0; row < 2; row++) {
-            if (!(rows & (FIRST << row)))
-                continue;
-            ptrdiff_t tap = at[row]++;
-            pairs->tap[2 * pairs->sources] = (int32_t)(job->tap[2 * tap] + row * job->stride);
-            pairs->tap[2 * pairs->sources + 1] = job->tap[2 * tap + 1];
-            memcpy(pairs->weight + (2 * pairs->sources + row) * size, (const char *)job->weight + tap * size, (size_t)size);
-            if (at[row] % job->leaf == 0 || at[row] == taps)
-                ends |= (int8_t)(FIRST << row);
+    ptrdiff_t size = RING_BYTES[job->ring], first = row * job->stride, filter = 0, lost = 0;
+    const Step *step = job->step;
+    const int32_t *tap = job->tap;
+    const char *weight = job->weight;
+    for (ptrdiff_t p = 0; p < job->parts; p++) {
+        const Part *part = &job->part[p];
+        if (part->kind == BANK) {
+            ptrdiff_t four = 4 * part->sources;
+            for (int r = 0; r < rows; r++) {
+                sources(job, memory, tap, part->sources, first + r * job->stride);
+                for (ptrdiff_t f = 0; f < 4 * part->along; f++) {
+                    if (f % 4 == 0)
+                        width->bank(memory->source, (const float *)weight + f / 4 * four, part->sources, job->leaf,
+                                    (float *)memory->sums[0], memory->chunk_pitch, at, n);
+                    lost += write_out(job, width, memory, memory->sums[f % 4], row + r, filter + f, at, n);
+                }
+            }
+            filter += 4 * part->along;
+        } else if (part->kind == TERM) {
+            add_term(job, width, memory, part, step, tap, weight, first, at, n, p > 0);
+        } else {
+            width->pair[job->ring](sources(job, memory, tap, part->sources, first), weight, step, part->steps,
+                                   part->towers, memory->sums[0], memory->sums[1], at, n);
         }
-        rows = job->image.sample == FLOAT32 ? rows : BOTH;
-        if (pairs->steps && step[-1].rows == rows && !step[-1].ends)
-            step[-1].sources++;
-        else
-            *step++ = (Step){1, rows, 0}, pairs->steps++;
-        step[-1].ends = ends;
-        pairs->sources++;
-    }
-}
-
-/* Rows of the ring up to `stop`, those before `first` left out. */
-static void read_rows(const Job *job, const Width *width, Memory *memory, ptrdiff_t *read, ptrdiff_t first,
-                      ptrdiff_t stop)
-{
-    for (*read = *read > first ? *read : first; *read < stop; ++*read)
-        read_row(job, width, *read, memory->spare, slot(job, memory, *read));
-}
-
-/* One row of outputs of every filter. */
-static ptrdiff_t run_row(const Job *job, const Width *width, Memory *memory, ptrdiff_t row)
-{
-    ptrdiff_t size = RING_BYTES[job->ring], count = job->width * unit_of(job), first = row * job->stride, lost = 0;
-    if (job->terms) {
-        sum_terms(job, width, memory, first, memory->sums, count);
-        return write_row(job, width, memory, memory->sums, row, 0);
-    }
-    for (ptrdiff_t t = 0; t < job->taps; t++)
-        memory->source[t] = slot(job, memory, first + job->tap[2 * t]) + job->tap[2 * t + 1] * size;
-    const char *weight = job->weight; /* of whole fours side by side, then of those that are left */
-    ptrdiff_t filter = 0;
-    for (; job->ring == RING_FLOAT32 && filter + 4 <= job->filters; filter += 4, weight += 4 * job->taps * size) {
-        width->bank(memory->source, (const float *)weight, job->taps, job->leaf, (float *)memory->sums,
-                    memory->sums_pitch, count);
-        for (ptrdiff_t f = 0; f < 4; f++)
-            lost += write_row(job, width, memory, memory->sums + f * memory->sums_pitch * size, row, filter + f);
-    }
-    for (; filter < job->filters; filter++, weight += job->taps * size) {
-        width->sum[job->ring](memory->source, weight, job->taps, job->leaf, memory->sums, count);
-        lost += write_row(job, width, memory, memory->sums, row, filter);
+        if (part->kind == WINDOW || (part->kind == TERM && p == job->parts - 1)) {
+            for (int r = 0; r < rows; r++)
+                lost += write_out(job, width, memory, memory->sums[r], row + r, filter, at, n);
+            filter++;
+        }
+        step += part->steps;
+        tap += 2 * taps_of(part);
+        weight += weights_of(part) * size;
     }
     return lost;
 }
 
-/* Two rows of outputs of the only filter. */
-static ptrdiff_t run_pair(const Job *job, const Width *width, Memory *memory, ptrdiff_t row)
-{
-    ptrdiff_t size = RING_BYTES[job->ring], count = job->width * unit_of(job), first = row * job->stride;
-    const Pairs *pairs = &memory->pairs;
-    for (ptrdiff_t t = 0; t < pairs->sources; t++)
-        memory->source[t] = slot(job, memory, first + pairs->tap[2 * t]) + pairs->tap[2 * t + 1] * size;
-    char *second = memory->sums + memory->sums_pitch * size;
-    width->pair[job->ring](memory->source, pairs->weight, pairs->step, pairs->steps, job->taps > job->leaf,
-                           memory->sums, second, count);
-    return write_row(job, width, memory, memory->sums, row, 0) + write_row(job, width, memory, second, row + 1, 0);
-}
-
-/* Do the whole job; how many samples were clipped. */
+/* Do the whole job; how many samples were clipped. Of an odd last row the second of the two is summed for nothing. */
 static ptrdiff_t run(const Job *job, const Width *width, Memory *memory)
 {
-    ptrdiff_t row = 0, read = 0, lost = 0;
-    int pairs = job->filters == 1 && !job->terms && job->stride < job->span;
-    if (pairs)
-        pair_up(job, &memory->pairs);
-    for (; pairs && row + 2 <= job->rows; row += 2) {
-        read_rows(job, width, memory, &read, row * job->stride, (row + 1) * job->stride + job->span);
-        lost += run_pair(job, width, memory, row);
-    }
-    for (; row < job->rows; row++) {
-        read_rows(job, width, memory, &read, row * job->stride, row * job->stride + job->span);
-        lost += run_row(job, width, memory, row);
+    ptrdiff_t count = job->width * unit_of(job), read = 0, lost = 0;
+    for (ptrdiff_t row = 0; row < job->rows; row += 2) {
+        int rows = row + 1 < job->rows ? 2 : 1;
+        ptrdiff_t first = row * job->stride, stop = first + (rows - 1) * job->stride + job->span;
+        for (read = read > first ? read : first; read < stop; read++)
+            read_row(job, width, read, memory->spare,
+                     memory->ring + read % memory->slots * memory->pitch * RING_BYTES[job->ring]);
+        for (ptrdiff_t at = 0; at < count; at += memory->chunk)
+            lost += run_chunk(job, width, memory, row, rows, at,
+                              count - at < memory->chunk ? count - at : memory->chunk);
     }
     return lost;
 }
 
 /* Checks ----------------------------------------------------------------------------------------------------------- */
 
-/* What is wrong with a job, in words; NULL if a run may trust it. The lengths are those of the arrays it points to. */
-static const char *wrong(const Job *job, ptrdiff_t columns_given, ptrdiff_t taps_given, ptrdiff_t splits_given,
-                         ptrdiff_t weights_given)
+/* What is wrong with the parts of a job: together they have to take all steps, taps and weights, and fill all filters. */
+static const char *wrong_parts(const Job *job)
+{
+    ptrdiff_t steps = 0, taps = 0, weights = 0, filters = 0;
+    for (ptrdiff_t at = 0; at < job->parts; at++) {
+        const Part *part = &job->part[at];
+        int term = part->kind == TERM, bank = part->kind == BANK;
+        if (part->kind < WINDOW || part->kind > BANK || part->sources < 1 || part->steps < 0 || part->along < 0)
+            return "there is no such part";
+        if (term != (job->part->kind == TERM) || (part->along > 0) != (term || bank) || (part->steps > 0) == bank)
+            return "a part does not go with the others or with its taps";
+        if (job->ring != RING_FLOAT32 && (bank || (term && job->parts > 1)))
+            return "banks and several terms are summed as float32";
+        ptrdiff_t sources = 0;
+        for (ptrdiff_t step = steps; step < steps + part->steps && step < job->steps; step++) {
+            const Step *here = &job->step[step];
+            if (here->sources < 1 || (here->rows | here->ends | BOTH) != BOTH)
+                return "there is no such step";
+            sources += here->sources;
+        }
+        if (!bank && sources != part->sources)
+            return "the steps of a part do not take its sources";
+        steps += part->steps;
+        taps += taps_of(part);
+        if ((double)part->sources * part->along > 1e15)
+            return "a bank is too large";
+        weights += weights_of(part);
+        filters += bank ? 4 * (ptrdiff_t)part->along : term ? at == 0 : 1;
+    }
+    if (steps != job->steps || taps != job->taps || weights != job->weights)
+        return "the parts do not share out the steps, taps and weights";
+    return filters != job->filters ? "the parts give another number of filters" : NULL;
+}
+
+/* What is wrong with a job, in words; NULL if a run may trust it. */
+static const char *wrong(const Job *job)
 {
     const Image *image = &job->image;
+    const char *why;
     const double most = 1e15;
     if (image->height < 1 || image->width < 1 || image->channels < 1)
         return "the image has no samples";
@@ -511,8 +520,10 @@ static const char *wrong(const Job *job, ptrdiff_t columns_given, ptrdiff_t taps
         return "a length is too large";
     if (job->row_count != (job->rows - 1) * job->stride + job->span)
         return "the padded rows are too few or too many for the windows";
-    if (job->columns != columns_given || job->columns < 1)
-        return "the padded columns are not as many as was said";
+    if (job->columns < 1 || job->taps < 1 || job->taps > INT32_MAX || job->parts < 1 || job->filters < 1)
+        return "there are no columns, taps, parts or filters";
+    if (job->each && job->filters > 1)
+        return "several filters take taps that span the depth";
     if ((double)job->columns * (double)image->channels * (double)job->span * (double)job->phases > most)
         return "the rows under a window are too large";
     if (job->lead < 0 || job->inner < 0 || job->start < 0 || job->lead > job->columns - job->inner ||
@@ -524,29 +535,15 @@ static const char *wrong(const Job *job, ptrdiff_t columns_given, ptrdiff_t taps
     for (ptrdiff_t at = 0; at < job->columns; at++)
         if (job->column_of[at] < -1 || job->column_of[at] >= image->width)
             return "a padded column comes from outside the image";
-    if (job->filters < 1 || job->terms < 0 || job->taps < 1 || job->taps > INT32_MAX || job->filters > INT32_MAX)
-        return "there are no filters or taps, or too many";
-    if (job->filters > 1 && (job->each || job->terms))
-        return "several filters take taps that span the depth";
-    if (job->terms > 1 && job->ring != RING_FLOAT32)
-        return "several terms are summed as float32";
-    if (taps_given != 2 * job->taps || splits_given != 2 * job->terms ||
-        (double)weights_given != (double)job->taps * (double)job->filters)
-        return "the taps and their weights are not as many as was said";
-    ptrdiff_t last = elements_of(job) - job->width * unit_of(job), split = 0;
+    ptrdiff_t last = elements_of(job) - job->width * unit_of(job);
     if ((double)job->width * (double)unit_of(job) > most || last < 0)
         return "the windows are wider than the padded rows";
     for (ptrdiff_t at = 0; at < job->taps; at++)
-        if (job->tap[2 * at] < 0 || job->tap[2 * at] >= job->span || job->tap[2 * at + 1] < 0 ||
+        if (job->tap[2 * at] < 0 || job->tap[2 * at] >= job->span + job->stride || job->tap[2 * at + 1] < 0 ||
             job->tap[2 * at + 1] > last)
             return "a tap lies outside the window";
-    for (ptrdiff_t at = 0; at < 2 * job->terms; at++) {
-        if (job->split[at] < 1)
-            return "a term has no taps";
-        split += job->split[at];
-    }
-    if (job->terms && split != job->taps)
-        return "the terms do not share out the taps";
+    if ((why = wrong_parts(job)))
+        return why;
     const Finish *finish = &job->finish;
     double widest = job->ring == RING_INT16 ? INT16_MAX : INT32_MAX;
     if (job->ring != RING_FLOAT32 && !(fabs(job->constant) <= widest))
@@ -579,10 +576,10 @@ static const char *wrong(const Job *job, ptrdiff_t columns_given, ptrdiff_t taps
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-enum { IMAGE, ROWS, COLUMNS, TAPS, SPLITS, WEIGHTS, NUMBERS, REALS, OUT, BUFFERS };
-static const char *const BUFFER_NAMES[] = {"image", "rows", "columns", "taps", "splits",
-                                           "weights", "numbers", "reals", "out"};
-static const int DIMENSIONS[] = {3, 1, 1, 1, 1, 1, 1, 1, 3};
+enum { IMAGE, ROWS, COLUMNS, PARTS, STEPS, TAPS, WEIGHTS, NUMBERS, REALS, OUT, BUFFERS };
+static const char *const BUFFER_NAMES[] = {"image", "rows", "columns", "parts", "steps",
+                                           "taps", "weights", "numbers", "reals", "out"};
+static const int DIMENSIONS[] = {3, 1, 1, 1, 1, 1, 1, 1, 1, 3};
 
 /* The letter of a buffer's type (struct's), 0 for a foreign order of bytes or several numbers in one. */
 static char letter_of(const Py_buffer *view)
@@ -615,7 +612,7 @@ static int aligned(const Py_buffer *view)
 /* What is wrong with a buffer by itself. */
 static const char *wrong_buffer(int which, const Py_buffer *view)
 {
-    static const char *const TYPES[] = {NULL, "i", "i", "i", "i", NULL, "lq", "d", NULL};
+    static const char *const TYPES[] = {NULL, "i", "i", "i", "i", "i", NULL, "lq", "d", NULL};
     if (view->ndim != DIMENSIONS[which])
         return "has another number of axes";
     if (!aligned(view))
@@ -629,45 +626,48 @@ static const char *wrong_buffer(int which, const Py_buffer *view)
     return letter_of(view) && strchr(TYPES[which], letter_of(view)) ? NULL : "has another type of numbers";
 }
 
+enum { NUMBER_COUNT = 12, REAL_COUNT = 4 };
+
 /* The job that buffers describe; the numbers are in the order in which core.py packs them. */
 static Job job_of(const Py_buffer *views)
 {
     const int64_t *n = views[NUMBERS].buf;
     const double *real = views[REALS].buf;
     const Py_buffer *image = &views[IMAGE], *out = &views[OUT];
-    Job job = {
+    int sample = sample_of(out);
+    return (Job){
         .image = {image->buf, image->shape[0], image->shape[1], image->shape[2], image->strides[0], image->strides[1],
                   image->strides[2], sample_of(image)},
-        .ring = (int)n[0], .each = (int)n[1], .stride = n[2], .span = n[3], .rows = out->shape[0],
-        .columns = n[4], .width = out->shape[1], .phases = n[5], .lead = n[6], .inner = n[7], .start = n[8],
-        .row_of = views[ROWS].buf, .column_of = views[COLUMNS].buf, .row_count = views[ROWS].shape[0],
-        .constant = real[0], .filters = n[9], .terms = n[10], .taps = n[11], .leaf = n[12], .tap = views[TAPS].buf,
-        .split = views[SPLITS].buf, .weight = views[WEIGHTS].buf,
-        .finish = {.arithmetic = (int)n[13], .out = sample_of(out), .absolute = n[14] != 0, .full = (int32_t)n[15],
-                   .multiply = real[1], .divide = real[2], .add = real[3]},
+        .ring = (int)n[0], .each = (int)n[1], .stride = n[2], .span = n[3], .phases = n[4], .lead = n[5],
+        .inner = n[6], .start = n[7], .leaf = n[8], .rows = out->shape[0], .width = out->shape[1],
+        .filters = n[1] ? 1 : out->shape[2], .columns = views[COLUMNS].shape[0], .row_of = views[ROWS].buf,
+        .column_of = views[COLUMNS].buf, .row_count = views[ROWS].shape[0], .constant = real[0],
+        .part = views[PARTS].buf, .parts = views[PARTS].shape[0] / 5, .step = views[STEPS].buf,
+        .steps = views[STEPS].shape[0] / 3, .tap = views[TAPS].buf, .taps = views[TAPS].shape[0] / 2,
+        .weight = views[WEIGHTS].buf, .weights = views[WEIGHTS].shape[0],
+        .finish = {.arithmetic = (int)n[9], .out = sample, .absolute = n[10] != 0, .full = (int32_t)n[11],
+                   .bytes = SAMPLE_BYTES[sample], .multiply = real[1], .divide = real[2], .add = real[3]},
         .out = out->buf, .out_down = out->strides[0], .out_across = out->strides[1], .out_deep = out->strides[2],
     };
-    return job;
 }
 
 static const char *wrong_call(const Py_buffer *views, Job *job)
 {
-    if (views[NUMBERS].shape[0] != 16 || views[REALS].shape[0] != 4)
-        return "numbers or reals are too few or too many";
     const int64_t *n = views[NUMBERS].buf;
-    for (int at = 0; at < 16; at++)
+    if (views[NUMBERS].shape[0] != NUMBER_COUNT || views[REALS].shape[0] != REAL_COUNT)
+        return "numbers or reals are too few or too many";
+    for (int at = 0; at < NUMBER_COUNT; at++)
         if (n[at] < 0 || n[at] > INT32_MAX)
             return "a number is out of range";
+    if (views[PARTS].shape[0] % 5 || views[STEPS].shape[0] % 3 || views[TAPS].shape[0] % 2)
+        return "parts are five numbers each, steps three and taps two";
     *job = job_of(views);
-    const char *why = wrong(job, views[COLUMNS].shape[0], views[TAPS].shape[0], views[SPLITS].shape[0],
-                            views[WEIGHTS].shape[0]);
+    const char *why = wrong(job);
     if (why)
         return why;
     if (sample_of(&views[WEIGHTS]) != (job->ring == RING_INT16 ? INT16 : job->ring == RING_INT32 ? INT32 : FLOAT32))
         return "weights have the type of the sums";
-    if (views[OUT].shape[2] != (job->each ? job->image.channels : job->filters))
-        return "out has another number of channels";
-    return NULL;
+    return job->each && views[OUT].shape[2] != job->image.channels ? "out has another number of channels" : NULL;
 }
 
 static PyObject *filter(PyObject *module, PyObject *arguments)
@@ -675,8 +675,8 @@ static PyObject *filter(PyObject *module, PyObject *arguments)
     PyObject *given[BUFFERS];
     int level;
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "iOOOOOOOOO", &level, &given[0], &given[1], &given[2], &given[3], &given[4],
-                          &given[5], &given[6], &given[7], &given[8]))
+    if (!PyArg_ParseTuple(arguments, "iOOOOOOOOOO", &level, &given[0], &given[1], &given[2], &given[3], &given[4],
+                          &given[5], &given[6], &given[7], &given[8], &given[9]))
         return NULL;
     Py_buffer views[BUFFERS];
     int held = 0;

@@ -7,6 +7,7 @@ Float samples and whole-number weights go in double precision, other weights on 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from numpy.typing import NDArray
 
 from convtool.border import OUTSIDE, Rows
 from convtool.engine.bank import Bank
+from convtool.engine.core import TapSums
 from convtool.engine.sliding import padded
+from convtool.engine.taps import direct
 from convtool.engine.window import Window
 from convtool.geometry import Axis, Geometry
+from convtool.rounding import Finish
 from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
@@ -57,7 +61,7 @@ class Fft:
     """
 
     def __init__(self, bank: Bank, window: Window, whole: bool) -> None:
-        self.window = window
+        self.window, self._bank, self._whole = window, bank, whole
         self.rounded = whole and bank.integers is not None
         self.dtype = np.dtype(np.float32 if whole and not self.rounded else np.float64)
         self.height, self.width, self.rows, self.columns = Sizes.of(window.geometry)
@@ -69,9 +73,27 @@ class Fft:
         spectra = np.conj(np.fft.rfft2(spread)) * (self.height * self.width)
         self.spectra = spectra.astype(np.complex64 if self.dtype == np.float32 else np.complex128)
 
-    def finite(self, image: Rows, row: int) -> bool:
+    def fill(self, image: Rows, first: int, last: int, finish: Finish, out: Array) -> int:
+        """Finished sums of output rows first..last of an image into ``out``; returns how many were clipped."""
+        lost = 0
+        while first < last:  # one row of tiles after the other
+            stop = min((first // self.rows + 1) * self.rows, last)
+            part, out = out[: stop - first], out[stop - first :]
+            if self._finite(image, first):
+                for columns, sums in self.tiles(image, first, stop):
+                    lost += finish.store(sums, part[:, columns])
+            else:  # the transform would spread such samples beyond their windows
+                lost += self._careful.fill(image, first, stop, finish, part)
+            first = stop
+        return lost
+
+    @cached_property
+    def _careful(self) -> TapSums:
+        return TapSums(self.window, direct(self._bank, self.window, np.dtype(np.float32)))
+
+    def _finite(self, image: Rows, row: int) -> bool:
         """Whether all samples are finite that the row of tiles with output row ``row`` sees."""
-        if self.dtype == np.float32 or self.rounded:
+        if self._whole:
             return True
         samples, rows = self.window.source(image, *self._tile_rows(row))
         return all(np.isfinite(samples[at]).all() for at in np.unique(rows).tolist() if at != OUTSIDE)

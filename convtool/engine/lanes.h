@@ -94,11 +94,11 @@ TARGET static inline void TYPED(top)(const TYPED(Tower) *tower, T *out, int widt
         }
 }
 
-/* out[j] = sum over t of weight[t] * source[t][j], for j in 0..n.
+/* out[j] = sum over t of weight[t] * source[t][start + j], for j in 0..n.
  *
  * Works on whole blocks: every source can be read and `out` be written up to the next multiple of BLOCK vectors. */
 TARGET static void TYPED(sum)(const void *const *source, const void *weights, ptrdiff_t count, ptrdiff_t leaf,
-                              void *sums, ptrdiff_t n)
+                              void *sums, ptrdiff_t start, ptrdiff_t n)
 {
     const T *weight = (const T *)weights;
     T *out = (T *)sums;
@@ -110,7 +110,7 @@ TARGET static void TYPED(sum)(const void *const *source, const void *weights, pt
             ptrdiff_t stop = count - at > leaf ? at + leaf : count;
             V a0 = NONE, a1 = NONE, a2 = NONE, a3 = NONE, a4 = NONE, a5 = NONE, a6 = NONE, a7 = NONE;
             for (; at < stop; at++) {
-                const T *p = (const T *)source[at] + j;
+                const T *p = (const T *)source[at] + start + j;
                 T w = weight[at];
                 a0 += TIMES(FROM(p, 0), w), a1 += TIMES(FROM(p, 1), w), a2 += TIMES(FROM(p, 2), w);
                 a3 += TIMES(FROM(p, 3), w), a4 += TIMES(FROM(p, 4), w), a5 += TIMES(FROM(p, 5), w);
@@ -132,7 +132,7 @@ TARGET static void TYPED(sum)(const void *const *source, const void *weights, pt
  * `weight` holds the two weights of a source side by side. A step is a run of sources that are taken by the first row,
  * by the second or by both; at its end a leaf of either may end. */
 TARGET static void TYPED(pair)(const void *const *source, const void *weights, const Step *steps, ptrdiff_t count,
-                               int towers, void *first, void *second, ptrdiff_t n)
+                               int towers, void *first, void *second, ptrdiff_t start, ptrdiff_t n)
 {
     for (ptrdiff_t j = 0; j < n; j += 4 * LANES) {
         TYPED(Tower) tower[2];
@@ -145,20 +145,20 @@ TARGET static void TYPED(pair)(const void *const *source, const void *weights, c
             const void *const *stop = from + steps[step].sources;
             if (steps[step].rows == BOTH)
                 for (; from < stop; from++, w += 2) {
-                    const T *p = (const T *)*from + j;
+                    const T *p = (const T *)*from + start + j;
                     V x0 = FROM(p, 0), x1 = FROM(p, 1), x2 = FROM(p, 2), x3 = FROM(p, 3);
                     a0 += TIMES(x0, w[0]), a1 += TIMES(x1, w[0]), a2 += TIMES(x2, w[0]), a3 += TIMES(x3, w[0]);
                     b0 += TIMES(x0, w[1]), b1 += TIMES(x1, w[1]), b2 += TIMES(x2, w[1]), b3 += TIMES(x3, w[1]);
                 }
             else if (steps[step].rows == FIRST)
                 for (; from < stop; from++, w += 2) {
-                    const T *p = (const T *)*from + j;
+                    const T *p = (const T *)*from + start + j;
                     a0 += TIMES(FROM(p, 0), w[0]), a1 += TIMES(FROM(p, 1), w[0]);
                     a2 += TIMES(FROM(p, 2), w[0]), a3 += TIMES(FROM(p, 3), w[0]);
                 }
             else
                 for (; from < stop; from++, w += 2) {
-                    const T *p = (const T *)*from + j;
+                    const T *p = (const T *)*from + start + j;
                     b0 += TIMES(FROM(p, 0), w[1]), b1 += TIMES(FROM(p, 1), w[1]);
                     b2 += TIMES(FROM(p, 2), w[1]), b3 += TIMES(FROM(p, 3), w[1]);
                 }
@@ -185,40 +185,38 @@ TARGET static void TYPED(pair)(const void *const *source, const void *weights, c
 }
 
 #ifdef REAL
-/* Four filters at a time on three vectors: a sample that is loaded serves four sums, a weight three.
+/* Four filters at a time on two vectors: a sample that is loaded serves four sums, a weight two.
  *
  * Filter f of the four is out[f * pitch + j]; `weight` holds the four weights of a tap side by side. */
 TARGET static void TYPED(bank)(const void *const *source, const T *weight, ptrdiff_t count, ptrdiff_t leaf, T *out,
-                               ptrdiff_t pitch, ptrdiff_t n)
+                               ptrdiff_t pitch, ptrdiff_t start, ptrdiff_t n)
 {
-    for (ptrdiff_t j = 0; j < n; j += 3 * LANES) {
+    for (ptrdiff_t j = 0; j < n; j += 2 * LANES) {
         TYPED(Tower) tower[4];
         for (int f = 0; f < 4; f++)
             for (int level = 0; count > leaf && level < LEVELS; level++)
                 tower[f].held[level] = 0;
         for (ptrdiff_t at = 0; at < count;) {
             ptrdiff_t stop = count - at > leaf ? at + leaf : count;
-            V a0 = NONE, a1 = NONE, a2 = NONE, b0 = NONE, b1 = NONE, b2 = NONE;
-            V c0 = NONE, c1 = NONE, c2 = NONE, d0 = NONE, d1 = NONE, d2 = NONE;
+            V a0 = NONE, a1 = NONE, b0 = NONE, b1 = NONE, c0 = NONE, c1 = NONE, d0 = NONE, d1 = NONE;
             for (; at < stop; at++) {
-                const T *p = (const T *)source[at] + j, *w = weight + 4 * at;
-                V x0 = FROM(p, 0), x1 = FROM(p, 1), x2 = FROM(p, 2);
-                a0 += TIMES(x0, w[0]), a1 += TIMES(x1, w[0]), a2 += TIMES(x2, w[0]);
-                b0 += TIMES(x0, w[1]), b1 += TIMES(x1, w[1]), b2 += TIMES(x2, w[1]);
-                c0 += TIMES(x0, w[2]), c1 += TIMES(x1, w[2]), c2 += TIMES(x2, w[2]);
-                d0 += TIMES(x0, w[3]), d1 += TIMES(x1, w[3]), d2 += TIMES(x2, w[3]);
+                const T *p = (const T *)source[at] + start + j, *w = weight + 4 * at;
+                V x0 = FROM(p, 0), x1 = FROM(p, 1);
+                a0 += TIMES(x0, w[0]), a1 += TIMES(x1, w[0]);
+                b0 += TIMES(x0, w[1]), b1 += TIMES(x1, w[1]);
+                c0 += TIMES(x0, w[2]), c1 += TIMES(x1, w[2]);
+                d0 += TIMES(x0, w[3]), d1 += TIMES(x1, w[3]);
             }
             T *to = out + j;
-            AT(to, 0) = a0, AT(to, 1) = a1, AT(to, 2) = a2, to += pitch;
-            AT(to, 0) = b0, AT(to, 1) = b1, AT(to, 2) = b2, to += pitch;
-            AT(to, 0) = c0, AT(to, 1) = c1, AT(to, 2) = c2, to += pitch;
-            AT(to, 0) = d0, AT(to, 1) = d1, AT(to, 2) = d2;
+            AT(to, 0) = a0, AT(to, 1) = a1, to += pitch;
+            AT(to, 0) = b0, AT(to, 1) = b1, to += pitch;
+            AT(to, 0) = c0, AT(to, 1) = c1, to += pitch;
+            AT(to, 0) = d0, AT(to, 1) = d1;
             for (int f = 0; f < 4 && count > leaf; f++)
-                TYPED(raise)(&tower[f], &AT(out + f * pitch + j, 0), 3);
+                TYPED(raise)(&tower[f], &AT(out + f * pitch + j, 0), 2);
         }
-        if (count > leaf)
-            for (int f = 0; f < 4; f++)
-                TYPED(top)(&tower[f], out + f * pitch + j, 3);
+        for (int f = 0; f < 4 && count > leaf; f++)
+            TYPED(top)(&tower[f], out + f * pitch + j, 2);
     }
 }
 #endif
@@ -244,30 +242,34 @@ TARGET static void TYPED(convert)(int sample, const void *from, void *restrict l
     }
 }
 
-/* Round half to even by adding and taking away a number beside which a unit is the last digit; then clip, counting.
- * What lies beyond `far`, and NaN, comes out as clipped. */
-#define ROUND_AND_STORE(VALUE, REAL_TYPE, MAGIC, WHOLE, OUT_TYPE)                                                     \
+/* Round half to even by adding a number beside which a unit is the last digit, which the digits then hold; clip, and
+ * count. What lies beyond `far`, and NaN, comes out as clipped. */
+#define ROUND_AND_STORE(VALUE, REAL_TYPE, WORD, MAGIC, WHOLE, OUT_TYPE)                                               \
     for (ptrdiff_t at = 0; at < n; at++) {                                                                            \
         REAL_TYPE t = VALUE;                                                                                          \
         t = t > -far ? t : -far;                                                                                      \
         t = t < far ? t : far;                                                                                        \
-        WHOLE whole = (WHOLE)(int32_t)((t + (REAL_TYPE)MAGIC) - (REAL_TYPE)MAGIC);                                    \
+        union {                                                                                                       \
+            REAL_TYPE real;                                                                                           \
+            WORD word;                                                                                                \
+        } shifted = {t + (REAL_TYPE)MAGIC}, magic = {(REAL_TYPE)MAGIC};                                               \
+        WHOLE whole = (WHOLE)(shifted.word - magic.word);                                                             \
         WHOLE kept = whole < 0 ? 0 : whole;                                                                           \
         kept = kept > (WHOLE)full ? (WHOLE)full : kept;                                                               \
         missed += kept != whole;                                                                                      \
         ((OUT_TYPE *)out)[at] = (OUT_TYPE)kept;                                                                       \
     }
-#define STORE_BOTH(VALUE, REAL_TYPE, MAGIC)                                                                           \
+#define STORE_BOTH(VALUE, REAL_TYPE, WORD, MAGIC)                                                                     \
     do {                                                                                                              \
         if (finish->out == UINT8) {                                                                                   \
             const REAL_TYPE far = 1 << 14; /* which 16 bits hold: they are twice as many in a vector */               \
             uint16_t missed = 0;           /* of at most CHUNK */                                                     \
-            ROUND_AND_STORE(VALUE, REAL_TYPE, MAGIC, int16_t, uint8_t)                                                \
+            ROUND_AND_STORE(VALUE, REAL_TYPE, WORD, MAGIC, int16_t, uint8_t)                                          \
             return missed;                                                                                            \
         }                                                                                                             \
         const REAL_TYPE far = 1 << 20;                                                                                \
         uint32_t missed = 0;                                                                                          \
-        ROUND_AND_STORE(VALUE, REAL_TYPE, MAGIC, int32_t, uint16_t)                                                   \
+        ROUND_AND_STORE(VALUE, REAL_TYPE, WORD, MAGIC, int32_t, uint16_t)                                             \
         return missed;                                                                                                \
     } while (0)
 
@@ -329,17 +331,19 @@ TARGET static ptrdiff_t TYPED(finish)(const void *restrict sums, ptrdiff_t n, co
     }
     if (finish->arithmetic == IN_DOUBLE) {
         if (finish->absolute)
-            STORE_BOTH(fabs(DOUBLE), double, WIDE_MAGIC);
-        STORE_BOTH(DOUBLE, double, WIDE_MAGIC);
+            STORE_BOTH(fabs(DOUBLE), double, uint64_t, WIDE_MAGIC);
+        STORE_BOTH(DOUBLE, double, uint64_t, WIDE_MAGIC);
     }
-    if (d == 1) {
+    if (d != 1) {
         if (finish->absolute)
-            STORE_BOTH(fabsf(SINGLE()), float, SINGLE_MAGIC);
-        STORE_BOTH(SINGLE(), float, SINGLE_MAGIC);
+            STORE_BOTH(fabsf(SINGLE(/ d)), float, uint32_t, SINGLE_MAGIC);
+        STORE_BOTH(SINGLE(/ d), float, uint32_t, SINGLE_MAGIC);
     }
     if (finish->absolute)
-        STORE_BOTH(fabsf(SINGLE(/ d)), float, SINGLE_MAGIC);
-    STORE_BOTH(SINGLE(/ d), float, SINGLE_MAGIC);
+        STORE_BOTH(fabsf(SINGLE()), float, uint32_t, SINGLE_MAGIC);
+    if (m != 1 || a != 0)
+        STORE_BOTH(SINGLE(), float, uint32_t, SINGLE_MAGIC);
+    STORE_BOTH((float)(SIGNED)sum[at], float, uint32_t, SINGLE_MAGIC);
 }
 
 #undef CONVERT

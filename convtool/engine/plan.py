@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convtool.border import Border, Rows
-from convtool.engine import core, sliding
 from convtool.engine.bank import Bank, join_banks, scale_into, scaling
 from convtool.engine.choice import METHODS, Choice, candidates
-from convtool.engine.taps import Taps, direct, sum_dtype
+from convtool.engine.core import TapSums
+from convtool.engine.taps import sum_dtype
 from convtool.engine.window import Window
 from convtool.errors import UsageError
 from convtool.geometry import Geometry
 from convtool.rounding import Finish
+from convtool.threads import over_strips
 
 if TYPE_CHECKING:
     from convtool.engine.fft import Fft
+
+
+LONGEST_CALL = 0.05
+"""Seconds, about, that no signal is looked for while rows are filtered."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,7 +53,7 @@ class Plan:
     """Why this method, in a few words: ``separable int16: 5 + 5 taps``."""
     cost: float
     """Nanoseconds for one sample of the output, by the table in ``choice``."""
-    runner: Taps | Fft
+    runner: TapSums | Fft
 
     def __str__(self) -> str:
         return f"{self.method} {self.dtype.name}"
@@ -89,9 +93,16 @@ class Plan:
         """Whether rows are made a whole tile at a time, so that strips should keep to ``strip_rows``."""
         return self.method == "fft"
 
-    def strips(self) -> Iterator[tuple[int, int]]:
-        """The strips of output rows, (first, last + 1), top to bottom. No value depends on their height."""
+    def strips(self, threads: int = 1, *, kept: bool = False) -> Iterator[tuple[int, int]]:
+        """Strips of output rows, (first, last + 1), top to bottom. No value depends on their height.
+
+        ``kept``: sums go straight to where they stay, so strips may be as tall as leaves something for each of the
+        threads, and a chance for a signal.
+        """
         height, step = self.geometry.rows.out, self.strip_rows
+        if kept and not self.tiled:
+            tall = int(LONGEST_CALL / (self.cost * 1e-9 * prod(self.shape[1:])))
+            step = max(step, min(tall, -(-height // threads)))
         for first in range(0, height, step):
             yield first, min(first + step, height)
 
@@ -103,7 +114,7 @@ class Plan:
         shape = (last - first, *self.shape[1:])
         planes = np.empty(shape if self.bank.each else (shape[2], *shape[:2]), dtype=self.dtype)
         out = planes if self.bank.each else planes.transpose(1, 2, 0)
-        self._fill(image, first, last, None, out)
+        self.runner.fill(image, first, last, Finish(), out)
         return out
 
     def values(self, image: Rows, first: int, last: int) -> NDArray[np.float32]:
@@ -115,58 +126,35 @@ class Plan:
     def write(self, image: Rows, first: int, last: int, out: NDArray[np.float32]) -> None:
         """Scaled sums of output rows first..last into ``out``, (last - first, W', output channels), any strides."""
         if len(set(self.bank.scales)) == 1:
-            self._fill(image, first, last, scaling(self.bank.scales[0], self.once), out)
+            self.runner.fill(image, first, last, scaling(self.bank.scales[0], self.once), out)
         else:
             scale_into(out, self.sums(image, first, last), self.bank, self.once)
+
+    def fill(
+        self, image: Rows, out: NDArray[np.float32], bias: NDArray[np.float64] | None = None, threads: int = 1
+    ) -> None:
+        """Scaled sums of a whole image, plus a bias for each filter, into ``out`` (H', W', M) of any strides."""
+
+        def strip(first: int, last: int) -> None:
+            block = out[first:last]
+            self.write(image, first, last, block)
+            for n, value in enumerate(() if bias is None else bias):
+                np.add(block[..., n], np.float32(value), out=block[..., n])
+
+        over_strips(self.strips(threads, kept=True), strip, threads)
 
     def store(self, image: Rows, first: int, last: int, finish: Finish, out: NDArray[Any]) -> int:
         """Finished samples of output rows first..last into ``out`` of uint8, uint16 or float32.
 
         Returns how many were clipped.
         """
-        return self._fill(image, first, last, finish, out)
-
-    def _fill(self, image: Rows, first: int, last: int, finish: Finish | None, out: NDArray[Any]) -> int:
-        if isinstance(self.runner, Taps):
-            return self._tapped(self.runner, image, first, last, finish, out)
-        lost = 0
-        while first < last:  # one row of tiles after the other
-            stop = min((first // self.runner.rows + 1) * self.runner.rows, last)
-            part, out = out[: stop - first], out[stop - first :]
-            if self.runner.finite(image, first):
-                for columns, sums in self.runner.tiles(image, first, stop):
-                    lost += _finished(sums, finish, part[:, columns])
-            else:
-                lost += self._tapped(self._careful, image, first, stop, finish, part)
-            first = stop
-        return lost
-
-    def _tapped(self, taps: Taps, image: Rows, first: int, last: int, finish: Finish | None, out: NDArray[Any]) -> int:
-        samples, rows = self.window.source(image, first, last)
-        if (width := core.width()) is None:
-            return _finished(sliding.sums(self.window, taps, samples, rows), finish, out)
-        return core.run(self.window, taps, width, samples, rows, finish, out)
+        return self.runner.fill(image, first, last, finish, out)
 
     @property
     def once(self) -> bool:
         """Whether sums are whole numbers, to be rounded once: also those that only samples smaller than their type
         allows keep exact."""
         return self.whole and self.bank.integers is not None
-
-    @cached_property
-    def _careful(self) -> Taps:
-        """Taps for samples that are not finite: the transform would spread them beyond their windows."""
-        return direct(self.bank, self.window, np.dtype(np.float32))
-
-
-def _finished(sums: NDArray[Any], finish: Finish | None, out: NDArray[Any]) -> int:
-    """Sums into ``out`` in NumPy, as they are or finished."""
-    # Samples near the end of float32 may overflow to infinity, as they would in any framework.
-    with np.errstate(over="ignore", invalid="ignore"):
-        if finish is None:
-            np.copyto(out, sums, casting="unsafe")
-            return 0
-        return finish.store(sums, out)
 
 
 def make_plan(

@@ -15,9 +15,14 @@ from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
 
+LEAVES = ((28, 28), (384, 24))
+"""Taps of a window, and how many of them are added one to the next before their sum joins others.
+
+A tap is rounded with each addition: in its leaf, and three at each level above. With weight, product and scale that
+has to stay below 33 units of 2**-24, which is the 2e-6 of the contract."""
+
 LEAF = 16
-"""Taps added one to the next before their sum joins others. Rounding then grows with LEAF and the logarithm of their
-number: less than 33 units of 2**-24, which is the 2e-6 of the contract, up to 16,384 taps."""
+"""The same for more taps, up to 16,384."""
 
 RADIX = 4
 """Sums that are added one to the next at each level above the leaves."""
@@ -63,7 +68,8 @@ def direct(bank: Bank, window: Window, dtype: np.dtype[Any]) -> Taps:
         used[0, 0, 0] = True
     places = [(u * window.geometry.rows.dilation, window.offset(c, v)) for c, u, v in np.argwhere(used).tolist()]
     weights = bank.multiplied[:, used].astype(dtype)
-    return Taps(np.array(places, dtype=np.int32), weights, np.empty((0, 2), np.int32), LEAF)
+    leaf = next((leaf for most, leaf in LEAVES if len(places) <= most), LEAF)
+    return Taps(np.array(places, dtype=np.int32), weights, np.empty((0, 2), np.int32), leaf)
 
 
 def separable(terms: Sequence[Term], window: Window, dtype: np.dtype[Any]) -> Taps:

@@ -53,6 +53,12 @@ class Window:
         phase, across = divmod(column * self.geometry.columns.dilation, self.phases)[::-1]
         return (channel * self.phases + phase) * self.plane + across * self.unit
 
+    def position(self, offset: int) -> tuple[int, int]:
+        """The channel and the padded column that an offset stands for."""
+        channel, rest = divmod(offset, self.plane * self.phases)
+        phase, across = divmod(rest, self.plane)
+        return channel, across // self.unit * self.phases + phase
+
     def source(self, image: Rows, first: int, last: int) -> tuple[Array, Indices]:
         """The samples that output rows first..last see, and which of their rows each padded row is; OUTSIDE for none.
 

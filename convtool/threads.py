@@ -1,4 +1,4 @@
-"""Strips shared out among threads: a range of rows for each, so that calls stay long and memory close."""
+"""Work shared out among threads: strips of rows, a range for each, and parts that come out in their order."""
 
 from __future__ import annotations
 
@@ -8,12 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
-
-from convtool.border import Rows
-from convtool.engine.plan import Plan
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -97,17 +91,3 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 _making = Lock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_kept.clear)  # threads do not come along
-
-
-def fill(
-    plan: Plan, image: Rows, out: NDArray[np.float32], bias: NDArray[np.float64] | None = None, threads: int = 1
-) -> None:
-    """Scaled sums of a whole image (H, W, C), plus a bias for each filter, into ``out`` (H', W', M), any strides."""
-
-    def strip(first: int, last: int) -> None:
-        block = out[first:last]
-        plan.write(image, first, last, block)
-        for n, value in enumerate(() if bias is None else bias):
-            np.add(block[..., n], np.float32(value), out=block[..., n])
-
-    over_strips(plan.strips(), strip, threads)
