@@ -7,6 +7,9 @@ install:
 	python3 -m venv .venv
 	$(PY) -m pip install -q -e '.[test,lint]'
 
+core:
+	CONVTOOL_REQUIRE_CORE=1 CONVTOOL_CFLAGS=-Werror $(PY) setup.py -q build_ext --inplace --force
+
 format:
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
@@ -32,4 +35,4 @@ options:
 samples:
 	$(PY) sample_images/make.py
 
-.PHONY: check install format lint test fuzz pictures options samples
+.PHONY: check install core format lint test fuzz pictures options samples

@@ -22,6 +22,7 @@ import convtool
 from convtool.atomic import replacing
 from convtool.cli import main
 from convtool.cli.apply import command
+from convtool.engine import core
 
 Run = Callable[..., tuple[int, str, str]]
 Array = NDArray[Any]
@@ -848,8 +849,8 @@ def test_a_living_writers_file_is_left_alone() -> None:
 # Starting
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["apply", "--help"], ["kernels", "--help"]])
-def test_help_and_version_load_no_numpy(arguments: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["--help"], ["apply", "--help"], ["kernels", "--help"]])
+def test_help_loads_no_numpy(arguments: list[str]) -> None:
     code = (
         "import sys\n"
         "from convtool.cli import main\n"
@@ -868,7 +869,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["--version"])
     assert left.value.code == 0
-    assert capsys.readouterr().out == f"convtool {convtool.__version__}\n"
+    assert capsys.readouterr().out == f"convtool {convtool.__version__} ({core.name()})\n"
 
 
 def test_help_names_every_option(run: Run) -> None:

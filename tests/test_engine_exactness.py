@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from convtool.border import Border
 from convtool.engine import conv2d, sample_bounds
@@ -14,6 +15,7 @@ from convtool.engine.bank import bank_of
 from convtool.engine.plan import make_plan
 from convtool.geometry import resolve
 from convtool.kernel import exact_kernel, make_kernel
+from convtool.library import Library
 from tests.engine_cases import METHODS, Array, run, tolerance
 
 
@@ -158,3 +160,37 @@ def test_weights_of_zero_on_samples_of_any_size() -> None:
     x = np.full((1, 5, 5), 65535, dtype=np.uint16)
     y = conv2d(x, np.zeros((1, 1, 3, 3)), padding=2, padding_mode="constant", constant_value=65535.0)
     assert not y.any()
+
+
+NO_DATA = -3.4028235e38
+"""What geographers write where they have no sample: the lowest float32."""
+
+
+@pytest.mark.parametrize("spec", ["blur", "box:size=5", "gaussian:sigma=2", "sobel-x", "log:sigma=2", "disk:radius=12"])
+def test_no_window_overflows_whose_sum_does_not(spec: str) -> None:
+    x = np.ones((60, 70), dtype=np.float32)
+    x[20:26, 30:36] = NO_DATA
+    weights = Library().load(spec).kernels[0].weights
+    found = conv2d(x[None], weights[None, None], padding="same", padding_mode="replicate")[0]
+    rows, columns = weights.shape
+    padded = np.pad(x.astype(np.float64), ((rows // 2,) * 2, (columns // 2,) * 2), mode="edge")
+    expected = np.einsum("ijuv,uv->ij", np.lib.stride_tricks.sliding_window_view(padded, weights.shape), weights)
+    inside = np.abs(expected) < 0.99999 * -NO_DATA
+    assert inside.mean() > 0.9
+    assert np.isfinite(found[inside]).all()
+    window_peak = ndimage.maximum_filter(np.abs(padded), weights.shape)[rows // 2 : rows // 2 + 60, columns // 2 :][
+        :, :70
+    ]
+    bound = 5e-6 * np.abs(weights).sum() * window_peak
+    assert (np.abs(found - expected)[inside] <= bound[inside]).all()
+
+
+@pytest.mark.parametrize("spec", ["disk:radius=12", "gaussian:sigma=4", "unsharp:sigma=3,amount=2"])
+def test_errors_follow_the_largest_sample_of_the_window(spec: str) -> None:
+    x = np.full((200, 220), 0.0125, dtype=np.float32)
+    x[100, 110] = 1e6
+    weights = Library().load(spec).kernels[0].weights
+    found = conv2d(x[None], weights[None, None], padding="same", padding_mode="replicate")[0]
+    far = np.ones(x.shape, dtype=bool)
+    far[100 - 40 : 141, 110 - 40 : 151] = False
+    np.testing.assert_allclose(found[far], 0.0125 * weights.sum(), rtol=5e-6 * np.abs(weights).sum())

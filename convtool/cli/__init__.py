@@ -20,7 +20,7 @@ from convtool.stdio import fill_descriptors
 
 
 class LazyGroup(click.Group):
-    """Commands are imported when they run, so that help and --version start without numpy."""
+    """Commands are imported when they run, so that help starts without numpy."""
 
     commands_by_name: ClassVar = {
         "apply": ("convtool.cli.apply", "Filter pictures: one image per feature map."),
@@ -65,13 +65,23 @@ Examples:
 """
 
 
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Which convtool this is, and what computes here."""
+    if wanted and not context.resilient_parsing:
+        from convtool.engine.core import name
+
+        click.echo(f"convtool {__version__} ({name()})")
+        context.exit()
+
+
 @click.group(
     cls=LazyGroup,
     epilog=EPILOG,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(__version__, message="convtool %(version)s")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+              help="Show the version and the engine, and exit.")  # fmt: skip
 @click.pass_context
 def cli(context: click.Context) -> int | None:
     """Filter images with convolution kernels, with the arithmetic of a convolutional layer."""

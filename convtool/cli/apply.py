@@ -92,8 +92,10 @@ def command(**given: Any) -> int:
     if given["json_"] or given["dry_run"] or given["tool"]:
         check_stdout("the result")
     from convtool.batch import plan_run
+    from convtool.engine.core import width
     from convtool.library import Library
 
+    width()  # CONVTOOL_CORE is wrong for all pictures alike, or for none
     library = Library(given["kernel_dir"])
     stack = stack_of(given, library)
     if not given["quiet"]:

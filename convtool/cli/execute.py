@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convtool import console
 from convtool.batch import Failed, Job, Options, Result, Written, make_folders
+from convtool.engine.core import name
 from convtool.errors import Terminated
 from convtool.holding import recording, release
 from convtool.machine import cores
@@ -172,6 +173,8 @@ def _summarise(report: Report, found: Found, *, quiet: bool, verbose: bool) -> N
         console.say(line)
     if found.others:
         console.say(f"{found.others:,} other file{'' if found.others == 1 else 's'} passed over{_some(found)}")
+    if verbose:
+        console.say(f"engine: {name()}")
 
 
 def _some(found: Found) -> str:

@@ -6,9 +6,9 @@
  * The order of a sum
  *
  *     Taps are multiplied and added in the order in which they are given, each product rounded and then each sum: no
- *     fused multiply-add. Every `leaf` taps make a leaf. RADIX leaves, one added to the next, make a branch, RADIX
- *     branches a larger one, and so on; at the end what is left of each size is added, the smallest first. sliding.py
- *     does the same in NumPy. So the result is the same on every machine, for any width of vectors.
+ *     fused multiply-add. `radix` taps make a leaf, which starts from 0. `radix` leaves, one added to the next, make a
+ *     branch, `radix` branches a larger one, and so on; at the end what is left of each size is added, the smallest
+ *     first. sliding.py does the same in NumPy. So the result is the same on every machine, for any width of vectors.
  *
  *     A separable kernel is a sum of terms. Each is a column of taps over the rows, then a row of taps over these sums.
  *
@@ -19,16 +19,21 @@
  *     The samples under one tap of all windows of a row then lie side by side, from the tap's offset on.
  */
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#if FLT_EVAL_METHOD != 0
+#error "sums in more digits than float has would not be the same on every machine; NumPy takes over"
+#endif
+
 enum { UINT8, UINT16, INT16, INT32, FLOAT32 };             /* samples of images and outputs */
 enum { RING_INT16, RING_INT32, RING_FLOAT32 };             /* in which type they are summed */
 enum { AS_IT_IS, INTEGER, IN_SINGLE, IN_DOUBLE };          /* how sums become values, see Finish */
-enum { BLOCK = 8, RADIX = 4, LEVELS = 12, CHUNK = 1024, BANK_CHUNK = 384 };  /* 4**12 leaves are more than there are weights */
+enum { BLOCK = 8, LEVELS = 30, CHUNK = 1024, BANK_CHUNK = 384 };  /* 2**30 leaves are more than there are taps */
 
 #define SINGLE_MAGIC 12582912.0f          /* 1.5 * 2**23 */
 #define WIDE_MAGIC 6755399441055744.0     /* 1.5 * 2**52 */
@@ -60,8 +65,7 @@ typedef struct {
 enum { WINDOW, TERM, BANK };
 typedef struct {
     int32_t kind, sources, steps;
-    int32_t along;  /* the taps of a term's row, which stand after its sources; how many times four filters a bank has */
-    int32_t towers; /* whether there are more leaves than one */
+    int32_t along; /* the taps of a term's row, which stand after its sources; how many times four filters a bank has */
 } Part;
 
 /* Everything about a run; `weight` is in the type of the ring. */
@@ -79,7 +83,7 @@ typedef struct {
     const Step *step;
     const int32_t *tap;                         /* (row, offset) of each source or tap */
     const void *weight;                         /* two for each source, one for each tap, four in a bank */
-    ptrdiff_t parts, steps, taps, weights, leaf; /* lengths of these; taps of a leaf where there are no steps */
+    ptrdiff_t parts, steps, taps, weights, radix; /* lengths of these; and see above */
     Finish finish;
     char *out;
     ptrdiff_t out_down, out_across, out_deep; /* steps in bytes */
@@ -92,7 +96,7 @@ static const ptrdiff_t SAMPLE_BYTES[] = {1, 2, 2, 4, 4}, RING_BYTES[] = {2, 4, 4
 typedef struct {
     const char *name;
     void (*sum[3])(const void *const *, const void *, ptrdiff_t, ptrdiff_t, void *, ptrdiff_t, ptrdiff_t);
-    void (*pair[3])(const void *const *, const void *, const Step *, ptrdiff_t, int, void *, void *, ptrdiff_t,
+    void (*pair[3])(const void *const *, const void *, const Step *, ptrdiff_t, ptrdiff_t, void *, void *, ptrdiff_t,
                     ptrdiff_t);
     void (*bank)(const void *const *, const float *, ptrdiff_t, ptrdiff_t, float *, ptrdiff_t, ptrdiff_t, ptrdiff_t);
     void (*convert[3])(int, const void *, void *, ptrdiff_t);
@@ -111,7 +115,6 @@ typedef struct {
 #define BASELINE_BYTES 16
 #else
 #define BASELINE_BYTES 0
-#define restrict
 #endif
 
 #define NAME(x) x##_baseline
@@ -397,13 +400,13 @@ static void add_term(const Job *job, const Width *width, Memory *memory, const P
             reach = along[2 * t + 1] > reach ? along[2 * t + 1] : reach;
         start = at, length = n + reach;
     }
-    width->pair[job->ring](sources(job, memory, tap, part->sources, first), weight, step, part->steps, part->towers,
+    width->pair[job->ring](sources(job, memory, tap, part->sources, first), weight, step, part->steps, job->radix,
                            memory->column[0], memory->column[1], start, length);
     for (int r = 0; r < 2; r++) {
         char *to = memory->sums[r + 2 * again];
         for (ptrdiff_t t = 0; t < part->along; t++)
             memory->source[t] = memory->column[r] + (along[2 * t + 1] + at - start) * size;
-        width->sum[job->ring](memory->source, weight + 2 * part->sources * size, part->along, job->leaf, to, 0, n);
+        width->sum[job->ring](memory->source, weight + 2 * part->sources * size, part->along, job->radix, to, 0, n);
         for (ptrdiff_t j = 0; again && j < n; j++) /* of float32 only: whole numbers are one term */
             ((float *)memory->sums[r])[j] += ((float *)to)[j];
     }
@@ -425,7 +428,7 @@ static ptrdiff_t run_chunk(const Job *job, const Width *width, Memory *memory, p
                 sources(job, memory, tap, part->sources, first + r * job->stride);
                 for (ptrdiff_t f = 0; f < 4 * part->along; f++) {
                     if (f % 4 == 0)
-                        width->bank(memory->source, (const float *)weight + f / 4 * four, part->sources, job->leaf,
+                        width->bank(memory->source, (const float *)weight + f / 4 * four, part->sources, job->radix,
                                     (float *)memory->sums[0], memory->chunk_pitch, at, n);
                     lost += write_out(job, width, memory, memory->sums[f % 4], row + r, filter + f, at, n);
                 }
@@ -435,7 +438,7 @@ static ptrdiff_t run_chunk(const Job *job, const Width *width, Memory *memory, p
             add_term(job, width, memory, part, step, tap, weight, first, at, n, p > 0);
         } else {
             width->pair[job->ring](sources(job, memory, tap, part->sources, first), weight, step, part->steps,
-                                   part->towers, memory->sums[0], memory->sums[1], at, n);
+                                   job->radix, memory->sums[0], memory->sums[1], at, n);
         }
         if (part->kind == WINDOW || (part->kind == TERM && p == job->parts - 1)) {
             for (int r = 0; r < rows; r++)
@@ -514,7 +517,7 @@ static const char *wrong(const Job *job)
         return "there is no such type of sums";
     if (image->sample == FLOAT32 && job->ring != RING_FLOAT32)
         return "float samples are summed as float32";
-    if (job->stride < 1 || job->span < 1 || job->phases < 1 || job->rows < 1 || job->width < 1 || job->leaf < 1)
+    if (job->stride < 1 || job->span < 1 || job->phases < 1 || job->rows < 1 || job->width < 1 || job->radix < 1)
         return "a length is below 1";
     if (job->stride > INT32_MAX || job->span > INT32_MAX || job->rows > INT32_MAX || job->phases > INT32_MAX)
         return "a length is too large";
@@ -639,10 +642,10 @@ static Job job_of(const Py_buffer *views)
         .image = {image->buf, image->shape[0], image->shape[1], image->shape[2], image->strides[0], image->strides[1],
                   image->strides[2], sample_of(image)},
         .ring = (int)n[0], .each = (int)n[1], .stride = n[2], .span = n[3], .phases = n[4], .lead = n[5],
-        .inner = n[6], .start = n[7], .leaf = n[8], .rows = out->shape[0], .width = out->shape[1],
+        .inner = n[6], .start = n[7], .radix = n[8], .rows = out->shape[0], .width = out->shape[1],
         .filters = n[1] ? 1 : out->shape[2], .columns = views[COLUMNS].shape[0], .row_of = views[ROWS].buf,
         .column_of = views[COLUMNS].buf, .row_count = views[ROWS].shape[0], .constant = real[0],
-        .part = views[PARTS].buf, .parts = views[PARTS].shape[0] / 5, .step = views[STEPS].buf,
+        .part = views[PARTS].buf, .parts = views[PARTS].shape[0] / 4, .step = views[STEPS].buf,
         .steps = views[STEPS].shape[0] / 3, .tap = views[TAPS].buf, .taps = views[TAPS].shape[0] / 2,
         .weight = views[WEIGHTS].buf, .weights = views[WEIGHTS].shape[0],
         .finish = {.arithmetic = (int)n[9], .out = sample, .absolute = n[10] != 0, .full = (int32_t)n[11],
@@ -659,8 +662,8 @@ static const char *wrong_call(const Py_buffer *views, Job *job)
     for (int at = 0; at < NUMBER_COUNT; at++)
         if (n[at] < 0 || n[at] > INT32_MAX)
             return "a number is out of range";
-    if (views[PARTS].shape[0] % 5 || views[STEPS].shape[0] % 3 || views[TAPS].shape[0] % 2)
-        return "parts are five numbers each, steps three and taps two";
+    if (views[PARTS].shape[0] % 4 || views[STEPS].shape[0] % 3 || views[TAPS].shape[0] % 2)
+        return "parts are four numbers each, steps three and taps two";
     *job = job_of(views);
     const char *why = wrong(job);
     if (why)

@@ -70,21 +70,21 @@ class Prepared:
         self._steps: list[tuple[int, int, int]] = []
         self._taps: list[tuple[int, int]] = []
         self._weights: list[float] = []
-        self._leaf = len(taps.places) if taps.dtype.kind == "i" else taps.leaf  # whole numbers have no order
+        self._radix = len(taps.places) if taps.dtype.kind == "i" else taps.radix  # whole numbers have no order
         places = [(row, offset) for row, offset in taps.places.tolist()]
         if len(taps.splits):
             self._terms(taps, places)
         else:
             fours = len(taps.weights) // 4 * 4 if taps.dtype == np.float32 else 0
             if fours:
-                self._parts.append((BANK, len(places), 0, fours // 4, 0))
+                self._parts.append((BANK, len(places), 0, fours // 4))
                 self._taps += places
                 self._weights += taps.weights[:fours].reshape(-1, 4, len(places)).transpose(0, 2, 1).ravel().tolist()
             for weights in taps.weights[fours:].tolist():
                 self._pair(WINDOW, places, weights)
         axis, columns = window.geometry.rows, window.geometry.columns
         numbers = (RINGS.index(taps.dtype.name), window.each, axis.stride, axis.span, window.phases, window.lead)
-        self._numbers = (*numbers, window.inner, max(columns.start(0), 0), self._leaf)
+        self._numbers = (*numbers, window.inner, max(columns.start(0), 0), self._radix)
         lists = (self._parts, self._steps, self._taps)
         self._arrays = [
             window.column_of,
@@ -113,13 +113,13 @@ class Prepared:
             self._taps.append((source[1], source[3]))
             self._weights += [0 if at is None else weights[at] for at in taps]
             takes = [at is not None for at in taps]
-            leaf_ends = [at is not None and ((at + 1) % self._leaf == 0 or at + 1 == len(places)) for at in taps]
+            leaf_ends = [at is not None and ((at + 1) % self._radix == 0 or at + 1 == len(places)) for at in taps]
             rows, ends = (one + 2 * two for one, two in (takes, leaf_ends))
             if steps and steps[-1][1] == rows and not steps[-1][2]:
                 steps[-1] = (steps[-1][0] + 1, rows, ends)
             else:
                 steps.append((1, rows, ends))
-        self._parts.append((kind, sum(step[0] for step in steps), len(steps), along, len(places) > self._leaf))
+        self._parts.append((kind, sum(step[0] for step in steps), len(steps), along))
         self._steps += steps
 
     def run(self, width: int, samples: Array, row_of: Indices, finish: Finish, out: Array) -> int:

@@ -56,32 +56,36 @@ typedef T TYPED(V);
 #define NONE ((V)0)
 #endif
 
-/* A sum of leaves in the making: those of each level that wait for the next. */
+/* What is above the branch in the making, which lies in the output: a sum at each level, and how many went into it. */
 typedef struct {
+    ptrdiff_t branch; /* leaves in the branch in the making */
+    ptrdiff_t held[LEVELS];
     V sum[LEVELS][BLOCK];
-    int held[LEVELS];
 } TYPED(Tower);
 
-/* Add `width` vectors, the sum of a leaf, at the lowest level, and carry what is full; `sum` is overwritten. */
-TARGET static inline void TYPED(raise)(TYPED(Tower) *tower, V *sum, int width)
+/* A leaf has been added to the branch at `out`: if that makes it whole, and more is to come, it goes up. */
+TARGET static inline void TYPED(grow)(TYPED(Tower) *tower, T *out, int width, ptrdiff_t radix)
 {
+    if (++tower->branch < radix)
+        return;
+    tower->branch = 0;
     for (int level = 0; level < LEVELS; level++) {
         V *here = tower->sum[level];
         for (int k = 0; k < width; k++) {
             if (tower->held[level])
-                sum[k] = (V)(here[k] + sum[k]);
-            here[k] = sum[k];
+                AT(out, k) = (V)(here[k] + AT(out, k));
+            here[k] = AT(out, k);
         }
-        if (++tower->held[level] < RADIX)
+        if (++tower->held[level] < radix)
             return;
         tower->held[level] = 0;
     }
 }
 
-/* What is held at all levels, the lowest first. */
+/* Add what is held at all levels to the branch that is left, the lowest first. */
 TARGET static inline void TYPED(top)(const TYPED(Tower) *tower, T *out, int width)
 {
-    int any = 0;
+    int any = tower->branch > 0;
     for (int level = 0; level < LEVELS; level++)
         if (tower->held[level]) {
             for (int k = 0; k < width; k++) {
@@ -94,20 +98,30 @@ TARGET static inline void TYPED(top)(const TYPED(Tower) *tower, T *out, int widt
         }
 }
 
+/* Whether the branch is higher than one that the output alone can hold. */
+#define TALL(leaves, radix) ((leaves) > (radix))
+#define PLANT(tower)                                                                                                  \
+    do {                                                                                                              \
+        (tower)->branch = 0;                                                                                          \
+        memset((tower)->held, 0, sizeof(tower)->held);                                                                \
+    } while (0)
+
 /* out[j] = sum over t of weight[t] * source[t][start + j], for j in 0..n.
  *
  * Works on whole blocks: every source can be read and `out` be written up to the next multiple of BLOCK vectors. */
-TARGET static void TYPED(sum)(const void *const *source, const void *weights, ptrdiff_t count, ptrdiff_t leaf,
+TARGET static void TYPED(sum)(const void *const *source, const void *weights, ptrdiff_t count, ptrdiff_t radix,
                               void *sums, ptrdiff_t start, ptrdiff_t n)
 {
     const T *weight = (const T *)weights;
-    T *out = (T *)sums;
+    const int tall = TALL((count + radix - 1) / radix, radix);
+    TYPED(Tower) tower;
     for (ptrdiff_t j = 0; j < n; j += BLOCK * LANES) {
-        TYPED(Tower) tower;
-        for (int level = 0; count > leaf && level < LEVELS; level++)
-            tower.held[level] = 0;
+        T *out = (T *)sums + j;
+        if (tall)
+            PLANT(&tower);
+        int grown = 0;
         for (ptrdiff_t at = 0; at < count;) {
-            ptrdiff_t stop = count - at > leaf ? at + leaf : count;
+            ptrdiff_t stop = count - at > radix ? at + radix : count;
             V a0 = NONE, a1 = NONE, a2 = NONE, a3 = NONE, a4 = NONE, a5 = NONE, a6 = NONE, a7 = NONE;
             for (; at < stop; at++) {
                 const T *p = (const T *)source[at] + start + j;
@@ -116,14 +130,18 @@ TARGET static void TYPED(sum)(const void *const *source, const void *weights, pt
                 a3 += TIMES(FROM(p, 3), w), a4 += TIMES(FROM(p, 4), w), a5 += TIMES(FROM(p, 5), w);
                 a6 += TIMES(FROM(p, 6), w), a7 += TIMES(FROM(p, 7), w);
             }
-            T *to = out + j;
-            AT(to, 0) = a0, AT(to, 1) = a1, AT(to, 2) = a2, AT(to, 3) = a3;
-            AT(to, 4) = a4, AT(to, 5) = a5, AT(to, 6) = a6, AT(to, 7) = a7;
-            if (count > leaf)
-                TYPED(raise)(&tower, &AT(to, 0), BLOCK);
+            if (grown) {
+                a0 = AT(out, 0) + a0, a1 = AT(out, 1) + a1, a2 = AT(out, 2) + a2, a3 = AT(out, 3) + a3;
+                a4 = AT(out, 4) + a4, a5 = AT(out, 5) + a5, a6 = AT(out, 6) + a6, a7 = AT(out, 7) + a7;
+            }
+            AT(out, 0) = a0, AT(out, 1) = a1, AT(out, 2) = a2, AT(out, 3) = a3;
+            AT(out, 4) = a4, AT(out, 5) = a5, AT(out, 6) = a6, AT(out, 7) = a7;
+            grown = 1;
+            if (tall)
+                TYPED(grow)(&tower, out, BLOCK, radix), grown = tower.branch > 0;
         }
-        if (count > leaf)
-            TYPED(top)(&tower, out + j, BLOCK);
+        if (tall)
+            TYPED(top)(&tower, out, BLOCK);
     }
 }
 
@@ -132,12 +150,19 @@ TARGET static void TYPED(sum)(const void *const *source, const void *weights, pt
  * `weight` holds the two weights of a source side by side. A step is a run of sources that are taken by the first row,
  * by the second or by both; at its end a leaf of either may end. */
 TARGET static void TYPED(pair)(const void *const *source, const void *weights, const Step *steps, ptrdiff_t count,
-                               int towers, void *first, void *second, ptrdiff_t start, ptrdiff_t n)
+                               ptrdiff_t radix, void *first, void *second, ptrdiff_t start, ptrdiff_t n)
 {
+    ptrdiff_t leaves = 0;
+    for (ptrdiff_t step = 0; step < count; step++)
+        leaves += (steps[step].ends & FIRST) != 0;
+    const int tall = TALL(leaves, radix);
+    TYPED(Tower) tower[2];
     for (ptrdiff_t j = 0; j < n; j += 4 * LANES) {
-        TYPED(Tower) tower[2];
-        for (int level = 0; towers && level < LEVELS; level++)
-            tower[0].held[level] = tower[1].held[level] = 0;
+        if (tall) {
+            PLANT(&tower[0]);
+            PLANT(&tower[1]);
+        }
+        int grown = 0;
         const T *w = (const T *)weights;
         const void *const *from = source;
         V a0 = NONE, a1 = NONE, a2 = NONE, a3 = NONE, b0 = NONE, b1 = NONE, b2 = NONE, b3 = NONE;
@@ -164,20 +189,34 @@ TARGET static void TYPED(pair)(const void *const *source, const void *weights, c
                 }
             if (steps[step].ends & FIRST) {
                 T *out = (T *)first + j;
+                if (grown & FIRST) {
+                    a0 = AT(out, 0) + a0, a1 = AT(out, 1) + a1;
+                    a2 = AT(out, 2) + a2, a3 = AT(out, 3) + a3;
+                }
                 AT(out, 0) = a0, AT(out, 1) = a1, AT(out, 2) = a2, AT(out, 3) = a3;
-                if (towers)
-                    TYPED(raise)(&tower[0], &AT(out, 0), 4);
+                grown |= FIRST;
+                if (tall) {
+                    TYPED(grow)(&tower[0], out, 4, radix);
+                    grown = tower[0].branch > 0 ? grown : grown & ~FIRST;
+                }
                 a0 = a1 = a2 = a3 = NONE;
             }
             if (steps[step].ends & SECOND) {
                 T *out = (T *)second + j;
+                if (grown & SECOND) {
+                    b0 = AT(out, 0) + b0, b1 = AT(out, 1) + b1;
+                    b2 = AT(out, 2) + b2, b3 = AT(out, 3) + b3;
+                }
                 AT(out, 0) = b0, AT(out, 1) = b1, AT(out, 2) = b2, AT(out, 3) = b3;
-                if (towers)
-                    TYPED(raise)(&tower[1], &AT(out, 0), 4);
+                grown |= SECOND;
+                if (tall) {
+                    TYPED(grow)(&tower[1], out, 4, radix);
+                    grown = tower[1].branch > 0 ? grown : grown & ~SECOND;
+                }
                 b0 = b1 = b2 = b3 = NONE;
             }
         }
-        if (towers) {
+        if (tall) {
             TYPED(top)(&tower[0], (T *)first + j, 4);
             TYPED(top)(&tower[1], (T *)second + j, 4);
         }
@@ -188,16 +227,18 @@ TARGET static void TYPED(pair)(const void *const *source, const void *weights, c
 /* Four filters at a time on two vectors: a sample that is loaded serves four sums, a weight two.
  *
  * Filter f of the four is out[f * pitch + j]; `weight` holds the four weights of a tap side by side. */
-TARGET static void TYPED(bank)(const void *const *source, const T *weight, ptrdiff_t count, ptrdiff_t leaf, T *out,
+TARGET static void TYPED(bank)(const void *const *source, const T *weight, ptrdiff_t count, ptrdiff_t radix, T *sums,
                                ptrdiff_t pitch, ptrdiff_t start, ptrdiff_t n)
 {
+    const int tall = TALL((count + radix - 1) / radix, radix);
+    TYPED(Tower) tower[4];
     for (ptrdiff_t j = 0; j < n; j += 2 * LANES) {
-        TYPED(Tower) tower[4];
-        for (int f = 0; f < 4; f++)
-            for (int level = 0; count > leaf && level < LEVELS; level++)
-                tower[f].held[level] = 0;
+        T *out[4] = {sums + j, sums + pitch + j, sums + 2 * pitch + j, sums + 3 * pitch + j};
+        for (int f = 0; tall && f < 4; f++)
+            PLANT(&tower[f]);
+        int grown = 0;
         for (ptrdiff_t at = 0; at < count;) {
-            ptrdiff_t stop = count - at > leaf ? at + leaf : count;
+            ptrdiff_t stop = count - at > radix ? at + radix : count;
             V a0 = NONE, a1 = NONE, b0 = NONE, b1 = NONE, c0 = NONE, c1 = NONE, d0 = NONE, d1 = NONE;
             for (; at < stop; at++) {
                 const T *p = (const T *)source[at] + start + j, *w = weight + 4 * at;
@@ -207,16 +248,18 @@ TARGET static void TYPED(bank)(const void *const *source, const T *weight, ptrdi
                 c0 += TIMES(x0, w[2]), c1 += TIMES(x1, w[2]);
                 d0 += TIMES(x0, w[3]), d1 += TIMES(x1, w[3]);
             }
-            T *to = out + j;
-            AT(to, 0) = a0, AT(to, 1) = a1, to += pitch;
-            AT(to, 0) = b0, AT(to, 1) = b1, to += pitch;
-            AT(to, 0) = c0, AT(to, 1) = c1, to += pitch;
-            AT(to, 0) = d0, AT(to, 1) = d1;
-            for (int f = 0; f < 4 && count > leaf; f++)
-                TYPED(raise)(&tower[f], &AT(out + f * pitch + j, 0), 2);
+            if (grown) {
+                a0 = AT(out[0], 0) + a0, a1 = AT(out[0], 1) + a1, b0 = AT(out[1], 0) + b0, b1 = AT(out[1], 1) + b1;
+                c0 = AT(out[2], 0) + c0, c1 = AT(out[2], 1) + c1, d0 = AT(out[3], 0) + d0, d1 = AT(out[3], 1) + d1;
+            }
+            AT(out[0], 0) = a0, AT(out[0], 1) = a1, AT(out[1], 0) = b0, AT(out[1], 1) = b1;
+            AT(out[2], 0) = c0, AT(out[2], 1) = c1, AT(out[3], 0) = d0, AT(out[3], 1) = d1;
+            grown = 1;
+            for (int f = 0; tall && f < 4; f++)
+                TYPED(grow)(&tower[f], out[f], 2, radix), grown = tower[f].branch > 0;
         }
-        for (int f = 0; f < 4 && count > leaf; f++)
-            TYPED(top)(&tower[f], out + f * pitch + j, 2);
+        for (int f = 0; tall && f < 4; f++)
+            TYPED(top)(&tower[f], out[f], 2);
     }
 }
 #endif
@@ -357,6 +400,8 @@ TARGET static ptrdiff_t TYPED(finish)(const void *restrict sums, ptrdiff_t n, co
 #undef AT
 #undef FROM
 #undef TIMES
+#undef TALL
+#undef PLANT
 #undef NONE
 
 #endif

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convtool.border import OUTSIDE
-from convtool.engine.taps import RADIX, Taps
+from convtool.engine.taps import Taps
 from convtool.engine.window import Indices, Window
 
 Array = NDArray[Any]
@@ -42,7 +42,7 @@ def sums(window: Window, taps: Taps, samples: Array, row_of: Indices) -> Array:
             if len(taps.splits):
                 _separable(window, taps, dealt, out)
             else:
-                _add_up(_sources(window, dealt, taps.places, taps.weights[n], len(out)), taps.leaf, out)
+                _add_up(_sources(window, dealt, taps.places, taps.weights[n], len(out)), taps.radix, out)
     if window.each:
         return total.reshape(rows, columns, window.channels)
     return total.transpose(1, 2, 0)
@@ -102,29 +102,29 @@ def _separable(window: Window, taps: Taps, dealt: Array, out: Array) -> None:
             (dealt[row : row + (rows - 1) * stride + 1 : stride], weight)
             for row, weight in zip(places[:down, 0].tolist(), weights[:down], strict=True)
         ]
-        _add_up(column, taps.leaf, column_sums)
+        _add_up(column, taps.radix, column_sums)
         line = [
             (column_sums[:, offset : offset + window.outputs], weight)
             for offset, weight in zip(places[down:, 1].tolist(), weights[down:], strict=True)
         ]
-        _add_up(line, taps.leaf, term)
+        _add_up(line, taps.radix, term)
         if at:
             np.add(out, term, out=out)
         term = np.empty_like(out)
         at += down + along
 
 
-def _add_up(sources: Sequence[Source] | Iterator[Source], leaf: int, out: Array) -> None:
-    """Products added up in leaves, leaves in branches of RADIX, and so on."""
+def _add_up(sources: Sequence[Source] | Iterator[Source], radix: int, out: Array) -> None:
+    """Products added up in leaves, leaves in branches, and so on."""
     product, total = np.empty_like(out), np.zeros_like(out)
     tower: list[list[Any]] = []  # for each level, its sum so far and how many went into it
     for at, (samples, weight) in enumerate(sources):
-        if at and at % leaf == 0:
-            _raise(tower, total)
+        if at and at % radix == 0:
+            _raise(tower, total, radix)
             total = np.zeros_like(out)
         np.multiply(samples, weight, out=product)
         np.add(total, product, out=total)
-    _raise(tower, total)
+    _raise(tower, total, radix)
     held = [level[0] for level in tower if level[1]]
     result = held[0]
     for above in held[1:]:
@@ -132,13 +132,13 @@ def _add_up(sources: Sequence[Source] | Iterator[Source], leaf: int, out: Array)
     np.copyto(out, result)
 
 
-def _raise(tower: list[list[Any]], total: Array) -> None:
+def _raise(tower: list[list[Any]], total: Array, radix: int) -> None:
     """Add the sum of a leaf at the lowest level, and carry what is full to the level above."""
     for level in tower:
         if level[1]:
             total = np.add(level[0], total)
         level[0], level[1] = total, level[1] + 1
-        if level[1] < RADIX:
+        if level[1] < radix:
             return
         level[1] = 0
     tower.append([total, 1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, gcd, log
+from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,9 @@ the rounding of the scale."""
 ROUNDING = 2.0**-24
 """Relative rounding error of one float32 operation."""
 
-SHORT_LEAF = 8
-"""Taps of a pass that are added one to the next before their sum joins others: half of those of a single pass, as the
-two passes round one after the other."""
+STEPS = 18
+"""Roundings that a tap goes through at most in both passes, counted by halves: to round the same way at every addition,
+sums would have to grow, and then they were smaller before."""
 
 
 class Term(NamedTuple):
@@ -45,8 +45,9 @@ def split(bank: Bank) -> tuple[Term, ...]:
         return ()
     if bank.integers is not None:
         return _whole(bank.integers[0, 0].astype(np.float64), bank.shrink)
-    left, terms = weights.copy(), []
-    for _ in range(MOST_TERMS):
+    left = weights.copy()
+    terms: list[Term] = []
+    while len(terms) < MOST_TERMS and left.any():
         peak = np.unravel_index(np.argmax(np.abs(left)), left.shape)
         terms.append(Term(left[:, peak[1]].copy(), left[peak[0]] / left[peak]))
         left -= np.outer(*terms[-1])
@@ -65,17 +66,7 @@ def _whole(weights: NDArray[np.float64], shrink: float) -> tuple[Term, ...]:
 
 
 def _error(terms: list[Term], weights: NDArray[np.float64], left: NDArray[np.float64]) -> float:
-    """Bound of the error of a sum of terms, relative to sum|w|*max|x|, ``left`` being what they leave out.
-
-    The steps of a sum are those that its first tap goes through. Half of them are counted: to round the same way at
-    every step, sums would have to grow, and then they were smaller at the steps before.
-    """
+    """Bound of the error of a sum of terms, relative to sum|w|*max|x|, ``left`` being what they leave out."""
     spread = sum(float(np.abs(term.column).sum() * np.abs(term.row).sum()) for term in terms)
-    steps = sum(_steps(count) for count in weights.shape) / 2 + len(terms) + 2
+    steps = STEPS + len(terms)
     return float((np.abs(left).sum() + steps * ROUNDING * spread) / np.abs(weights).sum())
-
-
-def _steps(taps: int) -> int:
-    """Additions that a tap goes through: in its leaf, and three at each level above, where four sums are added."""
-    leaves = ceil(taps / SHORT_LEAF)
-    return min(taps, SHORT_LEAF) - 1 + 3 * ceil(log(leaves, 4) - 1e-9)

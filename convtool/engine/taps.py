@@ -9,23 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convtool.engine.bank import Bank
-from convtool.engine.split import SHORT_LEAF, Term
+from convtool.engine.split import Term
 from convtool.engine.window import Window
 from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
 
-LEAVES = ((28, 28), (384, 24))
-"""Taps of a window, and how many of them are added one to the next before their sum joins others.
+ONE_PASS, EACH_OF_TWO = 28, 14
+"""Additions that a tap may go through, in a single pass and in each of two. With the roundings of weight, product and
+scale they stay below 33 units of 2**-24, which is the 2e-6 of the contract."""
 
-A tap is rounded with each addition: in its leaf, and three at each level above. With weight, product and scale that
-has to stay below 33 units of 2**-24, which is the 2e-6 of the contract."""
 
-LEAF = 16
-"""The same for more taps, up to 16,384."""
+def radix(taps: int, additions: int) -> int:
+    """How many taps, and then sums, are added one to the next before their sum joins others.
 
-RADIX = 4
-"""Sums that are added one to the next at each level above the leaves."""
+    The most that go with so many additions, at as few levels as the taps need: n at each of k levels take k*(n-1).
+    """
+    levels = next(k for k in range(1, additions + 1) if (additions // k + 1) ** k >= taps)
+    return additions // levels + 1
 
 
 class Taps(NamedTuple):
@@ -33,13 +34,14 @@ class Taps(NamedTuple):
 
     ``places`` (T, 2) are the row under the window and the offset in a dealt-out row (``Window.offset``) of each tap,
     ``weights`` (N, T) their weights. ``splits`` (terms, 2) says how many of them are column taps and row taps of each
-    separable term; it is empty where they span the window.
+    separable term; it is empty where they span the window. ``radix`` taps are added one to the next, and as many of
+    such sums, and so on (core.c, "The order of a sum").
     """
 
     places: NDArray[np.int32]
     weights: Array
     splits: NDArray[np.int32]
-    leaf: int
+    radix: int
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -68,8 +70,7 @@ def direct(bank: Bank, window: Window, dtype: np.dtype[Any]) -> Taps:
         used[0, 0, 0] = True
     places = [(u * window.geometry.rows.dilation, window.offset(c, v)) for c, u, v in np.argwhere(used).tolist()]
     weights = bank.multiplied[:, used].astype(dtype)
-    leaf = next((leaf for most, leaf in LEAVES if len(places) <= most), LEAF)
-    return Taps(np.array(places, dtype=np.int32), weights, np.empty((0, 2), np.int32), leaf)
+    return Taps(np.array(places, dtype=np.int32), weights, np.empty((0, 2), np.int32), radix(len(places), ONE_PASS))
 
 
 def separable(terms: Sequence[Term], window: Window, dtype: np.dtype[Any]) -> Taps:
@@ -84,4 +85,5 @@ def separable(terms: Sequence[Term], window: Window, dtype: np.dtype[Any]) -> Ta
         weights += [*column[down], *row[across]]
         splits.append((len(down), len(across)))
     each = np.array(weights, dtype=dtype)[None]
-    return Taps(np.array(places, dtype=np.int32), each, np.array(splits, dtype=np.int32), SHORT_LEAF)
+    longest = max(map(max, splits))
+    return Taps(np.array(places, dtype=np.int32), each, np.array(splits, dtype=np.int32), radix(longest, EACH_OF_TWO))
