@@ -53,8 +53,7 @@ class Finish(NamedTuple):
             t = sums.astype(np.float64)
             if self.multiply != 1:
                 t *= self.multiply
-            if self.add:
-                t += self.add
+            t += self.add
             if self.divide != 1:
                 t /= self.divide
         return np.abs(t, out=t) if self.absolute else t

@@ -13,7 +13,6 @@ from PIL import Image
 
 from convtool import streams
 from convtool.encode import Encoding, encode, encode_strips
-from convtool.threads import in_order
 from convtool.errors import InputError
 from convtool.filtering import filter_map
 from convtool.incoming import Incoming
@@ -24,6 +23,7 @@ from convtool.options import Range
 from convtool.picture import Layout, picture_from_array
 from convtool.planning import MapPlan, plan_map
 from convtool.streams import Stream
+from convtool.threads import in_order
 
 GENERATOR = np.random.default_rng(11)
 SETTINGS = {

@@ -523,10 +523,10 @@ static const char *wrong(const Job *job)
         return "a length is too large";
     if (job->row_count != (job->rows - 1) * job->stride + job->span)
         return "the padded rows are too few or too many for the windows";
+    if (job->phases > job->columns)
+        return "there are more phases than columns";
     if (job->columns < 1 || job->taps < 1 || job->taps > INT32_MAX || job->parts < 1 || job->filters < 1)
         return "there are no columns, taps, parts or filters";
-    if (job->each && job->filters > 1)
-        return "several filters take taps that span the depth";
     if ((double)job->columns * (double)image->channels * (double)job->span * (double)job->phases > most)
         return "the rows under a window are too large";
     if (job->lead < 0 || job->inner < 0 || job->start < 0 || job->lead > job->columns - job->inner ||
@@ -538,9 +538,9 @@ static const char *wrong(const Job *job)
     for (ptrdiff_t at = 0; at < job->columns; at++)
         if (job->column_of[at] < -1 || job->column_of[at] >= image->width)
             return "a padded column comes from outside the image";
-    ptrdiff_t last = elements_of(job) - job->width * unit_of(job);
-    if ((double)job->width * (double)unit_of(job) > most || last < 0)
+    if ((double)job->width * (double)unit_of(job) > (double)elements_of(job))
         return "the windows are wider than the padded rows";
+    ptrdiff_t last = elements_of(job) - job->width * unit_of(job);
     for (ptrdiff_t at = 0; at < job->taps; at++)
         if (job->tap[2 * at] < 0 || job->tap[2 * at] >= job->span + job->stride || job->tap[2 * at + 1] < 0 ||
             job->tap[2 * at + 1] > last)
@@ -573,8 +573,6 @@ static const char *wrong(const Job *job)
 }
 
 /* Python ----------------------------------------------------------------------------------------------------------- */
-
-#ifndef CONVTOOL_WITHOUT_PYTHON
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -609,7 +607,7 @@ static int aligned(const Py_buffer *view)
     uintptr_t ends = (uintptr_t)view->buf;
     for (int axis = 0; axis < view->ndim; axis++)
         ends |= (uintptr_t)view->strides[axis];
-    return ends % (uintptr_t)view->itemsize == 0;
+    return view->itemsize > 0 && ends % (uintptr_t)view->itemsize == 0;
 }
 
 /* What is wrong with a buffer by itself. */
@@ -752,5 +750,3 @@ PyMODINIT_FUNC PyInit__core(void)
 {
     return PyModuleDef_Init(&MODULE);
 }
-
-#endif

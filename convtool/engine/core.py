@@ -83,7 +83,7 @@ class Prepared:
             for weights in taps.weights[fours:].tolist():
                 self._pair(WINDOW, places, weights)
         axis, columns = window.geometry.rows, window.geometry.columns
-        numbers = (RINGS.index(taps.dtype.name), window.each, axis.stride, axis.span, window.phases, window.lead)
+        numbers = (RINGS.index(taps.dtype.name), window.each, window.stride, axis.span, window.phases, window.lead)
         self._numbers = (*numbers, window.inner, max(columns.start(0), 0), self._radix)
         lists = (self._parts, self._steps, self._taps)
         self._arrays = [
@@ -105,7 +105,7 @@ class Prepared:
         """A part of which two rows of outputs, one under the other, take together what both see."""
         window, steps = self._window, list[tuple[int, int, int]]()
         ranks: list[dict[tuple[int, ...], int]] = []  # of each row: its taps in the order of sums
-        for down in (0, window.geometry.rows.stride):
+        for down in (0, window.stride):
             seen = [(*window.position(offset), row + down, offset) for row, offset in places]
             ranks.append({(c, row, column, offset): at for at, (c, column, row, offset) in enumerate(seen)})
         for source in sorted(ranks[0] | ranks[1]):
@@ -150,6 +150,7 @@ class TapSums:
     def fill(self, image: Rows, first: int, last: int, finish: Finish, out: Array) -> int:
         """Finished sums of output rows first..last of an image into ``out``; returns how many were clipped."""
         samples, row_of = self.window.source(image, first, last)
+        row_of = self.window.seen(row_of)
         if (chosen := width()) is not None:
             return self._prepared.run(chosen, samples, row_of, finish, out)
         with np.errstate(over="ignore", invalid="ignore"):  # as samples near the end of float32 make any sum

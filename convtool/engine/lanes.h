@@ -49,7 +49,11 @@ typedef T TYPED(V);
 #define V TYPED(V)
 #define AT(p, k) (*(V *)((p) + (k) * LANES))
 #define FROM(p, k) (*(const V *)((p) + (k) * LANES))
+#if BYTES || defined(REAL)
 #define TIMES(a, b) ((V)((a) * (b)))
+#else /* as numbers without a sign: two of 16 bits would become int, which has no room for their product */
+#define TIMES(a, b) ((V)(1u * (a) * (b)))
+#endif
 #if BYTES
 #define NONE ((V){0})
 #else

@@ -29,14 +29,14 @@ PART_BYTES = 1 << 18
 
 def sums(window: Window, taps: Taps, samples: Array, row_of: Indices) -> Array:
     """Unscaled sums (rows, W', outputs) of the output rows that the padded rows ``row_of`` of ``samples`` make."""
-    axis, columns = window.geometry.rows, window.geometry.columns.out
-    rows = (len(row_of) - axis.span) // axis.stride + 1
+    span, stride, columns = window.geometry.rows.span, window.stride, window.geometry.columns.out
+    rows = (len(row_of) - span) // stride + 1
     filters = len(taps.weights)
     total = np.empty((filters, rows, window.outputs), dtype=taps.dtype)
     step = max(1, PART_BYTES // (window.outputs * taps.dtype.itemsize))
     for first in range(0, rows, step):
         last = min(first + step, rows)
-        seen = row_of[first * axis.stride : (last - 1) * axis.stride + axis.span]
+        seen = row_of[first * stride : (last - 1) * stride + span]
         dealt = _dealt(window, padded(window, samples, seen, taps.dtype))
         for n, out in enumerate(total[:, first:last]):
             if len(taps.splits):
@@ -86,14 +86,14 @@ def _dealt(window: Window, padded: Array) -> Array:
 
 def _sources(window: Window, dealt: Array, places: NDArray[np.int32], weights: Array, rows: int) -> Iterator[Source]:
     """What the taps of all windows of some rows read."""
-    stride = window.geometry.rows.stride
+    stride = window.stride
     for (row, offset), weight in zip(places.tolist(), weights, strict=True):
         yield dealt[row : row + (rows - 1) * stride + 1 : stride, offset : offset + window.outputs], weight
 
 
 def _separable(window: Window, taps: Taps, dealt: Array, out: Array) -> None:
     """A column of taps over the rows, then a row of taps over its sums, for each term."""
-    rows, stride, at = len(out), window.geometry.rows.stride, 0
+    rows, stride, at = len(out), window.stride, 0
     column_sums = np.empty((rows, dealt.shape[1]), dtype=dealt.dtype)
     term = out
     for down, along in taps.splits.tolist():

@@ -39,6 +39,20 @@ class Window:
         self.inner = max(min(columns.padded - self.lead, columns.size), 0)
 
     @property
+    def stride(self) -> int:
+        """Rows from one window to the next, of the rows that any window sees."""
+        return min(self.geometry.rows.stride, self.geometry.rows.span)
+
+    def seen(self, row_of: Indices) -> Indices:
+        """Of padded rows, those that windows see: a stride may pass over some."""
+        axis = self.geometry.rows
+        if axis.stride <= axis.span:
+            return row_of
+        windows = np.arange(0, len(row_of), axis.stride)
+        seen: Indices = row_of[(windows[:, None] + np.arange(axis.span)).ravel()]
+        return seen
+
+    @property
     def elements(self) -> int:
         """Elements of a padded row, all its planes together."""
         return self.plane * self.phases * self.depth

@@ -1,0 +1,27 @@
+"""Writes tests/data/golden_sums.json: what NumPy makes of every case of ``golden``. Run from the repository.
+
+    python -m tests.record_golden
+
+Only a change that is meant to change results may do this: people compare what they computed last year.
+"""
+
+from __future__ import annotations
+
+import json
+
+from convtool.engine import core
+from tests import golden
+
+
+def main() -> None:
+    core.width = lambda: None
+    before = golden.recorded() if golden.RECORD.exists() else {}
+    found = {name: golden.entry(case) for name, case in golden.CASES.items()}
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in found.items())
+    golden.RECORD.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    same = sum(before.get(name) == value for name, value in found.items())
+    print(f"{len(found)} results, {same} of them as before")
+
+
+if __name__ == "__main__":
+    main()
