@@ -222,8 +222,8 @@ def medians(runs: dict[str, Run], quick: bool) -> dict[str, float]:
                 continue
             if repeat and times[name] and times[name][0] > 1:
                 continue  # once is enough for what takes seconds
-            # Processor time, so that other programs on the machine count less; threads share out time that passes.
-            clock = time.perf_counter if "threads" in name else time.process_time
+            # The time of this thread, so that other programs and idle threads count less; threads share out time that passes.
+            clock = time.perf_counter if "threads" in name else time.thread_time
             start = clock()
             run()
             seconds = clock() - start

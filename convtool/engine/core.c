@@ -100,6 +100,7 @@ typedef struct {
                     ptrdiff_t);
     void (*bank)(const void *const *, const float *, ptrdiff_t, ptrdiff_t, float *, ptrdiff_t, ptrdiff_t, ptrdiff_t);
     void (*convert[3])(int, const void *, void *, ptrdiff_t);
+    void (*part[3])(const void *, void *, ptrdiff_t);
     ptrdiff_t (*finish[3])(const void *, ptrdiff_t, const Finish *, void *);
 } Width;
 
@@ -108,6 +109,7 @@ typedef struct {
         .sum = {NAME(sum_16), NAME(sum_32), NAME(sum_f)}, .bank = NAME(bank_f),               \
         .pair = {NAME(pair_16), NAME(pair_32), NAME(pair_f)},                                                         \
         .convert = {NAME(convert_16), NAME(convert_32), NAME(convert_f)},                     \
+        .part = {NAME(part_16), NAME(part_32), NAME(part_f)},                                                         \
         .finish = {NAME(finish_16), NAME(finish_32), NAME(finish_f)},                         \
     }
 
@@ -233,13 +235,12 @@ static void gather(const Image *image, const char *from, void *to, ptrdiff_t cou
 }
 
 /* Pixels from `column` on of an image row, converted. */
-static void read_pixels(const Job *job, const Width *width, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count,
-                        char *spare, void *to)
+static void read_pixels(const Job *job, const Width *width, const Image *image, ptrdiff_t row, ptrdiff_t column,
+                        ptrdiff_t count, char *spare, void *to)
 {
-    const Image *image = &job->image;
     const char *from = image->samples + row * image->down + column * image->across;
     ptrdiff_t size = SAMPLE_BYTES[image->sample];
-    if (image->deep != size || image->across != size * image->channels) {
+    if ((image->channels > 1 && image->deep != size) || image->across != size * image->channels) {
         gather(image, from, spare, count);
         from = spare;
     }
@@ -272,35 +273,48 @@ static void deal(void *restrict to, const void *restrict from, ptrdiff_t count, 
         DEAL(uint32_t)
 }
 
-/* Write padded row `row` into the ring; `spare` holds one interleaved padded row and its samples. */
-static void read_row(const Job *job, const Width *width, ptrdiff_t row, char *spare, char *to)
+/* Padded row `row` of an image with all its channels side by side; `spare` has room for its samples. */
+static void read_line(const Job *job, const Width *width, const Image *image, ptrdiff_t row, char *spare, char *line)
 {
-    ptrdiff_t channels = job->image.channels, size = RING_BYTES[job->ring], pixel = channels * size;
-    char *line = dealt(job) ? spare : to, *gathered = spare + pitch_of(job->columns * channels, size) * size;
+    ptrdiff_t pixel = image->channels * RING_BYTES[job->ring], after = job->lead + job->inner;
     int32_t source = job->row_of[row];
     if (source < 0) {
-        fill(job->ring, line, job->columns * channels, job->constant);
-    } else {
-        if (job->inner)
-            read_pixels(job, width, source, job->start, job->inner, gathered, line + job->lead * pixel);
-        for (ptrdiff_t x = 0; x < job->columns; x++) {
-            if (x == job->lead && job->inner) {
-                x += job->inner - 1;
-                continue;
-            }
-            int32_t column = job->column_of[x];
-            if (column < 0)
-                fill(job->ring, line + x * pixel, channels, job->constant);
-            else
-                read_pixels(job, width, source, column, 1, gathered, line + x * pixel);
-        }
-    }
-    if (!dealt(job))
+        fill(job->ring, line, job->columns * image->channels, job->constant);
         return;
-    ptrdiff_t plane = plane_of(job);
+    }
+    if (job->inner)
+        read_pixels(job, width, image, source, job->start, job->inner, spare, line + job->lead * pixel);
+    for (ptrdiff_t x = job->lead ? 0 : after; x < job->columns; x = x + 1 == job->lead ? after : x + 1)
+        if (job->column_of[x] < 0)
+            fill(job->ring, line + x * pixel, image->channels, job->constant);
+        else
+            read_pixels(job, width, image, source, job->column_of[x], 1, spare, line + x * pixel);
+}
+
+/* Write padded row `row` into the ring; `spare` has room for one such row and its samples. */
+static void read_row(const Job *job, const Width *width, ptrdiff_t row, char *spare, char *to)
+{
+    ptrdiff_t channels = job->image.channels, size = RING_BYTES[job->ring], plane = plane_of(job);
+    char *samples = spare + pitch_of(job->columns * channels, size) * size;
+    if (!dealt(job)) {
+        read_line(job, width, &job->image, row, samples, to);
+        return;
+    }
+    if (job->phases == 1 && job->image.across == SAMPLE_BYTES[job->image.sample]) { /* planes already */
+        Image one = job->image;
+        one.channels = 1;
+        for (ptrdiff_t c = 0; c < channels; c++, one.samples += one.deep)
+            read_line(job, width, &one, row, samples, to + c * plane * size);
+        return;
+    }
+    read_line(job, width, &job->image, row, samples, spare);
+    if (channels == 3 && job->phases == 1) { /* colour pictures: in one go, with as many samples as a vector holds */
+        width->part[job->ring](spare, to, plane);
+        return;
+    }
     for (ptrdiff_t c = 0; c < (job->each ? 1 : channels); c++)
         for (ptrdiff_t phase = 0; phase < job->phases; phase++, to += plane * size)
-            deal(to, line + (phase * channels + c) * size, (job->columns - phase + job->phases - 1) / job->phases,
+            deal(to, spare + (phase * channels + c) * size, (job->columns - phase + job->phases - 1) / job->phases,
                  unit_of(job), job->phases * channels, size);
 }
 

@@ -289,6 +289,18 @@ TARGET static void TYPED(convert)(int sample, const void *from, void *restrict l
     }
 }
 
+/* The three channels of `count` pixels, as three planes. */
+TARGET static void TYPED(part)(const void *restrict from, void *restrict to, ptrdiff_t count)
+{
+    const T *pixel = (const T *)from;
+    T *red = (T *)to, *green = red + count, *blue = green + count;
+    for (ptrdiff_t at = 0; at < count; at++) {
+        red[at] = pixel[3 * at];
+        green[at] = pixel[3 * at + 1];
+        blue[at] = pixel[3 * at + 2];
+    }
+}
+
 /* Round half to even by adding a number beside which a unit is the last digit, which the digits then hold; clip, and
  * count. What lies beyond `far`, and NaN, comes out as clipped. */
 #define ROUND_AND_STORE(VALUE, REAL_TYPE, WORD, MAGIC, WHOLE, OUT_TYPE)                                               \
