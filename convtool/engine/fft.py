@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from convtool.border import OUTSIDE, Rows
 from convtool.engine.bank import Bank
 from convtool.engine.core import TapSums
-from convtool.engine.sliding import padded
+from convtool.engine.sliding import Columns, columns_of, fill_padded, runs_of
 from convtool.engine.taps import direct
-from convtool.engine.window import Window
+from convtool.engine.window import Indices, Window
 from convtool.geometry import Axis, Geometry
 from convtool.rounding import Finish
 from convtool.tuples import NamedTuple
@@ -29,6 +29,9 @@ SIZES = tuple(
     sorted(size for a in range(5, 13) for b in range(4) for c in range(3) if (size := 2**a * 3**b * 5**c) <= 4096)
 )
 """Lengths that transform fast: products of 2, 3 and 5, and even."""
+
+TOGETHER = 2
+"""Channels that are transformed in one call: long calls, which threads do not wait for, and little memory."""
 
 
 class Sizes(NamedTuple):
@@ -106,55 +109,68 @@ class Fft:
         axis = self.window.geometry.columns
         top, bottom = self._tile_rows(first)
         source = self.window.source(image, top, bottom)
-        room = _Room(self)
-        for left in range(0, axis.out, self.columns):
+        room, runs = _Room(self), runs_of(source[1])
+        for left, part in zip(range(0, axis.out, self.columns), self._parts, strict=True):
             columns = slice(left, min(left + self.columns, axis.out))
-            start = left * axis.stride
-            seen = padded(self.window, *source, self.dtype, slice(start, start + self.width))
-            yield columns, self._tile(room, seen, (bottom - top, columns.stop - left))[first - top : last - top]
+            out = room.out[: bottom - top, : columns.stop - left]
+            self._tile(room, part, *source, runs, out)
+            yield columns, out[first - top : last - top]
+
+    @cached_property
+    def _parts(self) -> list[Columns]:
+        """The padded columns of each tile of a row."""
+        axis = self.window.geometry.columns
+        starts = [left * axis.stride for left in range(0, axis.out, self.columns)]
+        return [columns_of(self.window, slice(start, start + self.width)) for start in starts]
 
     def _tile_rows(self, row: int) -> tuple[int, int]:
         """First and last output row, plus one, of the row of tiles with output row ``row``."""
         top = row // self.rows * self.rows
         return top, min(top + self.rows, self.window.geometry.rows.out)
 
-    def _tile(self, room: _Room, samples: Array, size: tuple[int, int]) -> Array:
-        """Sums (*size, outputs) of one tile of samples (rows, columns, C): a view, valid until the next."""
-        out = room.out[: size[0], : size[1]]
-        room.tile[samples.shape[0] :] = 0
-        room.tile[:, samples.shape[1] :] = 0
+    def _tile(
+        self, room: _Room, part: Columns, samples: Array, row_of: Indices, runs: list[tuple[int, int, int]], out: Array
+    ) -> None:
+        """Sums of one tile into ``out`` (rows, columns, outputs)."""
+        if (len(row_of), len(part.sources)) != room.tile.shape[1:]:
+            room.tile[...] = 0
         room.sums[...] = 0
-        for c in range(self.window.channels):
-            room.tile[: samples.shape[0], : samples.shape[1]] = samples[..., c]
-            np.fft.rfft(room.tile, axis=1, norm="forward", out=room.spectrum)
-            np.fft.fft(room.spectrum, axis=0, norm="forward", out=room.spectrum)
+        for first in range(0, self.window.channels, TOGETHER):
+            chosen = slice(first, min(first + TOGETHER, self.window.channels))
+            tiles, spectra = (each[: chosen.stop - first] for each in (room.tile, room.spectrum))
+            seen = tiles[:, : len(row_of), : len(part.sources)].transpose(1, 2, 0)
+            fill_padded(seen, self.window, samples[..., chosen], row_of, runs, part)
+            np.fft.rfft(tiles, axis=2, norm="forward", out=spectra)
+            np.fft.fft(spectra, axis=1, norm="forward", out=spectra)
             if self.window.each:
-                np.multiply(room.spectrum, self.spectra[0, 0], out=room.product)
-                self._back(room, room.product, out[..., c])
-            for n, total in enumerate(room.sums):
-                np.multiply(room.spectrum, self.spectra[n, c], out=room.product)
-                np.add(total, room.product, out=total)
-        for n, total in enumerate(room.sums):
-            self._back(room, total, out[..., n])
-        return np.rint(out, out=out) if self.rounded else out
+                np.multiply(spectra, self.spectra[0], out=spectra)
+                self._back(room, spectra, out[..., chosen])
+            for total, weights in zip(room.sums, self.spectra, strict=not self.window.each):
+                for spectrum, weight in zip(spectra, weights[chosen], strict=True):
+                    np.multiply(spectrum, weight, out=room.product)
+                    np.add(total, room.product, out=total)
+        for n in range(len(room.sums)):
+            self._back(room, room.sums[n : n + 1], out[..., n : n + 1])
+        if self.rounded:
+            np.rint(out, out=out)
 
-    def _back(self, room: _Room, spectrum: Array, out: Array) -> None:
-        """The sums of one filter out of their spectrum: rows that are not wanted are not transformed back."""
+    def _back(self, room: _Room, spectra: Array, out: Array) -> None:
+        """Sums (rows, columns, n) out of their spectra (n, ...): rows that are not wanted are not transformed back."""
         rows, columns = self.window.geometry.rows.stride, self.window.geometry.columns.stride
-        np.fft.ifft(spectrum, axis=0, out=spectrum)
-        chosen = spectrum[: len(out) * rows : rows]
-        image = np.fft.irfft(chosen, n=self.width, axis=1, out=room.image[: len(chosen)])
-        out[...] = image[: len(out), : (out.shape[1] - 1) * columns + 1 : columns]
+        np.fft.ifft(spectra, axis=1, out=spectra)
+        chosen = spectra[:, : len(out) * rows : rows]
+        image = np.fft.irfft(chosen, n=self.width, axis=2, out=room.image[: len(chosen), : chosen.shape[1]])
+        out[...] = image[..., : (out.shape[1] - 1) * columns + 1 : columns].transpose(1, 2, 0)
 
 
 class _Room:
     """What the tiles of one row are made in; fresh memory for each would fault its pages in anew."""
 
     def __init__(self, fft: Fft) -> None:
-        kind, size = fft.spectra.dtype, (fft.height, fft.width)
-        half = (fft.height, fft.width // 2 + 1)
+        kind, count = fft.spectra.dtype, min(fft.window.channels, TOGETHER)
+        size, half = (fft.height, fft.width), (fft.height, fft.width // 2 + 1)
         outputs = fft.window.channels if fft.window.each else len(fft.spectra)
-        self.tile, self.image = np.zeros(size, dtype=fft.dtype), np.empty(size, dtype=fft.dtype)
-        self.spectrum, self.product = np.empty(half, dtype=kind), np.empty(half, dtype=kind)
+        self.tile, self.image = (np.zeros((count, *size), dtype=fft.dtype) for _ in range(2))
+        self.spectrum, self.product = np.empty((count, *half), dtype=kind), np.empty(half, dtype=kind)
         self.sums = np.empty((0 if fft.window.each else outputs, *half), dtype=kind)
         self.out = np.empty((fft.rows, fft.columns, outputs), dtype=fft.dtype)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from convtool.border import OUTSIDE
 from convtool.engine.taps import Taps
 from convtool.engine.window import Indices, Window
+from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
 Source = tuple[Array, Any]
@@ -29,7 +30,7 @@ PART_BYTES = 1 << 18
 
 def sums(window: Window, taps: Taps, samples: Array, row_of: Indices) -> Array:
     """Unscaled sums (rows, W', outputs) of the output rows that the padded rows ``row_of`` of ``samples`` make."""
-    span, stride, columns = window.geometry.rows.span, window.stride, window.geometry.columns.out
+    span, stride, columns = window.geometry.rows.span, window.stride, columns_of(window)
     rows = (len(row_of) - span) // stride + 1
     filters = len(taps.weights)
     total = np.empty((filters, rows, window.outputs), dtype=taps.dtype)
@@ -37,37 +38,58 @@ def sums(window: Window, taps: Taps, samples: Array, row_of: Indices) -> Array:
     for first in range(0, rows, step):
         last = min(first + step, rows)
         seen = row_of[first * stride : (last - 1) * stride + span]
-        dealt = _dealt(window, padded(window, samples, seen, taps.dtype))
+        padded = np.empty((len(seen), len(columns.sources), window.channels), dtype=taps.dtype)
+        fill_padded(padded, window, samples, seen, runs_of(seen), columns)
+        dealt = _dealt(window, padded)
         for n, out in enumerate(total[:, first:last]):
             if len(taps.splits):
                 _separable(window, taps, dealt, out)
             else:
                 _add_up(_sources(window, dealt, taps.places, taps.weights[n], len(out)), taps.radix, out)
     if window.each:
-        return total.reshape(rows, columns, window.channels)
+        return total.reshape(rows, window.geometry.columns.out, window.channels)
     return total.transpose(1, 2, 0)
 
 
-def padded(window: Window, samples: Array, row_of: Indices, dtype: np.dtype[Any], part: slice = ALL) -> Array:
-    """Padded rows (rows, columns, C), or a part of their columns."""
-    sources = window.column_of[part]
-    out = np.empty((len(row_of), len(sources), window.channels), dtype=dtype)
-    first = part.start or 0
+class Columns(NamedTuple):
+    """Where some padded columns come from: the image's one after the other, and borders beside them."""
+
+    sources: Indices
+    inside: slice
+    inner: slice
+    """The padded columns inside the image, and which of its columns they are."""
+    sides: NDArray[np.intp]
+
+
+def columns_of(window: Window, part: slice = ALL) -> Columns:
+    """All padded columns of a window, or a part of them."""
+    sources, first = window.column_of[part], part.start or 0
     lead = min(max(window.lead - first, 0), len(sources))
-    inside = slice(lead, max(min(window.lead + window.inner - first, len(sources)), lead))
+    stop = max(min(window.lead + window.inner - first, len(sources)), lead)
     start = window.geometry.columns.start(0) + first + lead
-    inner = slice(start, start + inside.stop - lead)
-    # The rows of the image that come one after the other are one copy; borders are single rows.
+    return Columns(sources, slice(lead, stop), slice(start, start + stop - lead), np.r_[:lead, stop : len(sources)])
+
+
+def runs_of(row_of: Indices) -> list[tuple[int, int, int]]:
+    """Padded rows first..last that are rows of the image one after the other, and the first of these, or OUTSIDE."""
     cuts = [0, *(np.flatnonzero((np.diff(row_of) != 1) | (row_of[:-1] == OUTSIDE)) + 1).tolist(), len(row_of)]
-    for top, bottom in pairwise(cuts):
-        if (source := int(row_of[top])) != OUTSIDE:
-            out[top:bottom, inside] = samples[source : source + bottom - top, inner]
-    sides = np.r_[: inside.start, inside.stop : len(sources)]
+    return [(top, bottom, int(row_of[top])) for top, bottom in pairwise(cuts)]
+
+
+def fill_padded(
+    out: Array, window: Window, samples: Array, row_of: Indices, runs: list[tuple[int, int, int]], columns: Columns
+) -> None:
+    """Write padded rows and columns into ``out`` (rows, columns, C)."""
+    sides, sources = columns.sides, columns.sources
+    for top, bottom, source in runs:
+        if source != OUTSIDE:
+            out[top:bottom, columns.inside] = samples[source : source + bottom - top, columns.inner]
     if sides.size:
         out[:, sides] = samples[row_of[:, None].clip(0), sources[sides].clip(0)]
         out[:, sides[sources[sides] == OUTSIDE]] = window.border.value
-    out[row_of == OUTSIDE] = window.border.value
-    return out
+    for top, bottom, source in runs:
+        if source == OUTSIDE:
+            out[top:bottom] = window.border.value
 
 
 def _dealt(window: Window, padded: Array) -> Array:
