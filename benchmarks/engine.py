@@ -222,7 +222,7 @@ def medians(runs: dict[str, Run], quick: bool) -> dict[str, float]:
                 continue
             if repeat and times[name] and times[name][0] > 1:
                 continue  # once is enough for what takes seconds
-            # The time of this thread, so that other programs and idle threads count less; threads share out time that passes.
+            # The time of this thread, so that other programs count less; only what threads share is timed by the clock.
             clock = time.perf_counter if "threads" in name else time.thread_time
             start = clock()
             run()

@@ -33,6 +33,9 @@ WAYS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 }
 """Options and variables of a run that is compared with one job and the widest core."""
 
+First = tuple[Path, str, dict[str, bytes]]
+"""The folder of a first run, the format of its files, and the files."""
+
 
 def run(folder: Path, out: str, format_name: str, *options: str, **variables: str) -> dict[str, bytes]:
     """The files of one run over the folder of pictures."""
@@ -51,9 +54,7 @@ def run(folder: Path, out: str, format_name: str, *options: str, **variables: st
 
 
 @pytest.fixture(scope="module", params=FORMATS)
-def first(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, str, dict[str, bytes]]:
+def first(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> First:
     """A folder of pictures, and the files of its first run, on one job, by the widest core."""
     folder, format_name = tmp_path_factory.mktemp("same"), str(request.param)
     (folder / "in").mkdir()
