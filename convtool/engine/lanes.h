@@ -3,6 +3,7 @@
  *   NAME(x)   the name of x for this width
  *   BYTES     bytes of a vector; 0 where the compiler has no vectors: then a vector is one number
  *   TARGET    what the compiler is told of the processor, before each function
+ *   MULTIPLY_ADD(x, w, sum)   x * w + sum of float vectors and a number w, rounded once where the processor can
  *
  * and it includes itself for each type of sample. Neighbouring outputs lie side by side in a vector and are summed each
  * by itself, in the order that core.c writes down, so the width changes no result.
@@ -247,10 +248,10 @@ TARGET static void TYPED(bank)(const void *const *source, const T *weight, ptrdi
             for (; at < stop; at++) {
                 const T *p = (const T *)source[at] + start + j, *w = weight + 4 * at;
                 V x0 = FROM(p, 0), x1 = FROM(p, 1);
-                a0 += TIMES(x0, w[0]), a1 += TIMES(x1, w[0]);
-                b0 += TIMES(x0, w[1]), b1 += TIMES(x1, w[1]);
-                c0 += TIMES(x0, w[2]), c1 += TIMES(x1, w[2]);
-                d0 += TIMES(x0, w[3]), d1 += TIMES(x1, w[3]);
+                a0 = MULTIPLY_ADD(x0, w[0], a0), a1 = MULTIPLY_ADD(x1, w[0], a1);
+                b0 = MULTIPLY_ADD(x0, w[1], b0), b1 = MULTIPLY_ADD(x1, w[1], b1);
+                c0 = MULTIPLY_ADD(x0, w[2], c0), c1 = MULTIPLY_ADD(x1, w[2], c1);
+                d0 = MULTIPLY_ADD(x0, w[3], d0), d1 = MULTIPLY_ADD(x1, w[3], d1);
             }
             if (grown) {
                 a0 = AT(out[0], 0) + a0, a1 = AT(out[0], 1) + a1, b0 = AT(out[1], 0) + b0, b1 = AT(out[1], 1) + b1;

@@ -1,7 +1,7 @@
 """The sums of taps in NumPy: each tap is a slice of the padded rows, multiplied and added as one long operation.
 
-The same order of the same operations as in the compiled core (core.c), so the same bytes. It runs where the core could
-not be built, or if ``CONVTOOL_CORE=numpy`` asks for it.
+The same order of the same operations as in the compiled core (core.c), so the same bytes, but for banks, where the core
+has fused multiply-adds. It runs where the core could not be built, or if ``CONVTOOL_CORE=numpy`` asks for it.
 """
 
 from __future__ import annotations
@@ -144,14 +144,19 @@ def _add_up(sources: Sequence[Source] | Iterator[Source], radix: int, out: Array
         if at and at % radix == 0:
             _raise(tower, total, radix)
             total = np.zeros_like(out)
-        np.multiply(samples, weight, out=product)
-        np.add(total, product, out=total)
+        multiply_add(samples, weight, product, total)
     _raise(tower, total, radix)
     held = [level[0] for level in tower if level[1]]
     result = held[0]
     for above in held[1:]:
         result = np.add(above, result)
     np.copyto(out, result)
+
+
+def multiply_add(samples: Array, weight: Any, product: Array, total: Array) -> None:
+    """Add ``samples * weight`` to ``total``, each rounded by itself; ``product`` is room for it."""
+    np.multiply(samples, weight, out=product)
+    np.add(total, product, out=total)
 
 
 def _raise(tower: list[list[Any]], total: Array, radix: int) -> None:
