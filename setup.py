@@ -55,7 +55,7 @@ class BuildPackage(build_py):
         shutil.rmtree(package, ignore_errors=True)  # else what is gone from the sources would stay in wheels
         super().run()
         for source in Path("kernels").rglob("*.yaml"):
-            target = package / "builtin_kernels" / source.relative_to("kernels")
+            target = package / "kernels" / "builtin" / source.relative_to("kernels")
             self.mkpath(str(target.parent))
             self.copy_file(str(source), str(target))
 

@@ -32,18 +32,18 @@ from PIL import Image, ImageFilter
 from scipy import ndimage
 
 from benchmarks.charts import Series, line_chart
-from convtool.border import Border
 from convtool.engine import conv2d, core
 from convtool.engine.bank import bank_of
+from convtool.engine.border import Border
+from convtool.engine.geometry import resolve
 from convtool.engine.plan import Plan, make_plan
-from convtool.filtering import filter_map
-from convtool.geometry import resolve
-from convtool.kernel import Kernel, KernelSet, make_kernel
-from convtool.library import Library
-from convtool.maps import Settings, list_maps
-from convtool.options import Range
-from convtool.picture import picture_from_array
-from convtool.planning import plan_map
+from convtool.kernels.kernel import Kernel, KernelSet, make_kernel
+from convtool.kernels.library import Library
+from convtool.layers.filtering import filter_map
+from convtool.layers.maps import Settings, list_maps
+from convtool.layers.plan import plan_map
+from convtool.pictures.picture import picture_from_array
+from convtool.tone.ranges import Range
 
 Array = NDArray[Any]
 Run = Callable[[], object]

@@ -14,7 +14,7 @@ import numpy as np
 import PIL
 
 from benchmarks.peers import Peer
-from convtool.deflate import has_isal
+from convtool.pictures.png.deflate import has_isal
 
 
 class Found(NamedTuple):

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from convtool import apply
-from convtool.deflate import has_isal
-from convtool.png import PngWriter
+from convtool.pictures.png.deflate import has_isal
+from convtool.pictures.png.rows import PngWriter
 
 Samples = NDArray[np.uint8]
 Encoder = Callable[[Samples], bytes]

@@ -18,16 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from convtool.border import Border
 from convtool.engine.bank import bank_of
+from convtool.engine.border import Border
+from convtool.engine.geometry import resolve
 from convtool.engine.plan import make_plan
-from convtool.filtering import filter_map
-from convtool.geometry import resolve
-from convtool.kernel import Kernel, KernelSet, make_kernel
-from convtool.library import Library
-from convtool.maps import Settings, list_maps
-from convtool.picture import picture_from_array
-from convtool.planning import plan_map
+from convtool.kernels.kernel import Kernel, KernelSet, make_kernel
+from convtool.kernels.library import Library
+from convtool.layers.filtering import filter_map
+from convtool.layers.maps import Settings, list_maps
+from convtool.layers.plan import plan_map
+from convtool.pictures.picture import picture_from_array
 
 HEIGHT, WIDTH = 3000, 4000
 REPEATS = 7

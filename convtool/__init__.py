@@ -15,9 +15,9 @@ __all__ = ["__version__", "apply", "conv2d", "load_kernel"]
 if TYPE_CHECKING:
     from convtool.api import apply
     from convtool.engine import conv2d
-    from convtool.library import load_kernel
+    from convtool.kernels.library import load_kernel
 
-_HOMES = {"conv2d": "convtool.engine", "apply": "convtool.api", "load_kernel": "convtool.library"}
+_HOMES = {"conv2d": "convtool.engine", "apply": "convtool.api", "load_kernel": "convtool.kernels.library"}
 
 
 def __getattr__(name: str) -> Any:

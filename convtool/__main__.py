@@ -17,11 +17,11 @@ def main() -> NoReturn:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     gc.set_threshold(GARBAGE_FROM)
-    from convtool import ahead
     from convtool.machine import hold_blas
+    from convtool.pictures import prefetch
 
     hold_blas()
-    ahead.guess(sys.argv[1:])
+    prefetch.guess(sys.argv[1:])
     from convtool.cli import main as run
 
     try:

@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool import options
+from convtool.engine.geometry import Padding, Pair, pair, standard_padding
 from convtool.errors import UsageError
-from convtool.filtering import filter_stack
-from convtool.geometry import Padding, Pair, pair, standard_padding
-from convtool.kernel import Kernel, KernelSet
-from convtool.layers import Layer, make_stack
-from convtool.library import Library
-from convtool.light import SRGB, light_of
-from convtool.maps import Settings
-from convtool.options import Range, Scaling
-from convtool.picture import Picture, picture_from_array
-from convtool.planning import plan_stack
-from convtool.stackfile import load_stack
+from convtool.kernels.kernel import Kernel, KernelSet
+from convtool.kernels.library import Library
+from convtool.layers import options
+from convtool.layers.filtering import filter_stack
+from convtool.layers.maps import Settings
+from convtool.layers.options import Scaling
+from convtool.layers.plan import plan_stack
+from convtool.layers.stack import Layer, make_stack
+from convtool.layers.stack_file import load_stack
+from convtool.pictures.picture import Picture, picture_from_array
+from convtool.text import choice, did_you_mean, parse_float
+from convtool.tone import ranges
+from convtool.tone.light import SRGB, light_of
+from convtool.tone.ranges import Range
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -81,7 +84,7 @@ def apply(
     Returns a dict from map label to array (H', W') or (H', W', C). Raises UsageError or KernelError for arguments
     that cannot be meant and GeometryError where a kernel does not fit the image (all are ValueErrors).
     """
-    policy = None if range is None else options.parse_range(_text(range, "range"))
+    policy = None if range is None else ranges.parse_range(_text(range, "range"))
     chosen = None if dtype is None else _choice(_type_name(dtype), "dtype", options.DTYPES)
     if policy is None and chosen in (None, "float32"):
         policy = RAW
@@ -131,7 +134,7 @@ def _layer(given: object) -> Layer:
         raise UsageError("no kernel is given")
     unknown = next((word for word in words if word not in LAYER_WORDS), None)
     if unknown is not None:
-        raise UsageError(f"{unknown!r} is not an option of a layer{options.did_you_mean(str(unknown), LAYER_WORDS)}")
+        raise UsageError(f"{unknown!r} is not an option of a layer{did_you_mean(str(unknown), LAYER_WORDS)}")
     return Layer(tuple(_sets(kernels)), _layer_settings(words))
 
 
@@ -206,7 +209,7 @@ def _as_set(kernel: Kernel | KernelSet) -> KernelSet:
 
 def _picture(image: Any) -> Picture:
     if hasattr(image, "getbands"):  # a Pillow image; nothing else of Pillow is needed here
-        from convtool.modes import picture_from_image
+        from convtool.pictures.modes import picture_from_image
 
         return picture_from_image(image)
     return picture_from_array(np.asarray(image))
@@ -219,7 +222,7 @@ def _text(value: object, name: str) -> str:
 
 
 def _choice(value: object, name: str, words: tuple[str, ...]) -> str:
-    return options.choice(_text(value, name), name, words)
+    return choice(_text(value, name), name, words)
 
 
 def _type_name(dtype: Any) -> object:
@@ -234,7 +237,7 @@ def _type_name(dtype: Any) -> object:
 
 def _number(value: float | str, name: str) -> float:
     if isinstance(value, str):
-        return options.parse_float(value, name)
+        return parse_float(value, name)
     try:
         number = float(value)
     except (TypeError, ValueError):

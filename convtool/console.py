@@ -13,15 +13,24 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from convtool.stdio import check_stdout
+from convtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from convtool.drawing import Line
-
 _screen: Console | None = None
 """What the progress bar is drawn on, while there is one."""
+
+
+class Piece(NamedTuple):
+    """Text with a heat from -1 to 1; None is plain text."""
+
+    text: str
+    heat: float | None = None
+
+
+Line = tuple[Piece, ...]
 
 DRAW_AFTER, DRAW_EVERY = 0.5, 0.1
 """Seconds: a run that is over before shows no bar, and nobody sees more than ten a second."""

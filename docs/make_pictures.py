@@ -12,17 +12,17 @@ import numpy as np
 from PIL import Image
 
 from convtool import apply
-from convtool.cells import cells
 from convtool.explain import explain
 from convtool.explain.animation import animation
 from convtool.explain.demos import load_demo
 from convtool.explain.stepping import steps_of
-from convtool.layers import Layer, make_stack
-from convtool.library import Library
-from convtool.maps import Settings
-from convtool.picture import picture_from_array
-from convtool.planning import plan_stack
-from convtool.sheet import write_sheet
+from convtool.kernels.library import Library
+from convtool.layers.maps import Settings
+from convtool.layers.plan import plan_stack
+from convtool.layers.stack import Layer, make_stack
+from convtool.pictures.picture import picture_from_array
+from convtool.sheets.cells import cells
+from convtool.sheets.sheet import write_sheet
 from tests.trained import first_layer
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.border import Border
 from convtool.engine import conv2d, reference
-from convtool.geometry import Padding, resolve
+from convtool.engine.border import Border
+from convtool.engine.geometry import Padding, resolve
 
 Array = NDArray[Any]
 METHODS = ("auto", "taps", "separable", "fft")

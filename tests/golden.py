@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.border import MODES, Border
 from convtool.engine.bank import Bank, bank_from_array, bank_of
+from convtool.engine.border import MODES, Border
+from convtool.engine.geometry import Geometry, Padding, resolve
 from convtool.engine.plan import Plan, make_plan
 from convtool.errors import GeometryError
-from convtool.geometry import Geometry, Padding, resolve
-from convtool.kernel import make_kernel
-from convtool.rounding import Finish
+from convtool.kernels.kernel import make_kernel
+from convtool.tone.rounding import Finish
 
 Array = NDArray[Any]
 RECORD = Path(__file__).parent / "data" / "golden_sums.json"

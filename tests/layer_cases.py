@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from convtool import apply
-from convtool.kernel import KernelSet, make_kernel
+from convtool.kernels.kernel import KernelSet, make_kernel
 from tests import naive
 
 Array = NDArray[Any]

@@ -10,9 +10,9 @@ from PIL import Image
 from convtool.explain.demos import load_demo
 from convtool.explain.making import explain
 from convtool.explain.model import Crop, Explanation
-from convtool.library import Library
-from convtool.maps import Settings
-from convtool.picture import picture_from_array
+from convtool.kernels.library import Library
+from convtool.layers.maps import Settings
+from convtool.pictures.picture import picture_from_array
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_images"
 LIGHTHOUSE = Crop(332, 762, 64, 64)

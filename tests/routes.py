@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convtool import codecs
-from convtool.decode import read_picture
 from convtool.errors import InputError
-from convtool.limits import Limits
-from convtool.picture import Picture
+from convtool.pictures import codecs
+from convtool.pictures.limits import Limits
+from convtool.pictures.picture import Picture
+from convtool.pictures.reader import read_picture
 
 STRICT = Limits()
 

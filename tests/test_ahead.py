@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convtool import ahead, codecs
-from convtool.decode import read_picture
 from convtool.errors import InputError
-from convtool.limits import Limits
+from convtool.pictures import codecs, prefetch
+from convtool.pictures.limits import Limits
+from convtool.pictures.reader import read_picture
 from tests.pictures import Run, noise, samples
 
 MOST = 10**6
@@ -24,12 +24,12 @@ MOST = 10**6
 @pytest.fixture(autouse=True, params=[True, False], ids=["codecs", "pillow"])
 def by_codecs(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[bool]:
     """With and without the extra."""
-    monkeypatch.setattr(ahead, "WORTHWHILE", 0)
+    monkeypatch.setattr(prefetch, "WORTHWHILE", 0)
     monkeypatch.setattr(codecs, "WORTHWHILE", 0)
     if not request.param:
         monkeypatch.setattr(codecs, "have", lambda _: False)
     yield request.param
-    ahead._begun.clear()
+    prefetch._begun.clear()
 
 
 def jpeg(path: Path, mode: str = "RGB") -> Path:
@@ -41,11 +41,11 @@ def jpeg(path: Path, mode: str = "RGB") -> Path:
 def test_the_picture_is_the_same(tmp_path: Path, mode: str, by_codecs: bool) -> None:
     path = jpeg(tmp_path / "a.jpg", mode)
     expected = read_picture(path, Limits())
-    ahead.begin(path, MOST)
-    samples, image = ahead._begun[0].samples(), ahead._begun[0].image()
+    prefetch.begin(path, MOST)
+    samples, image = prefetch._begun[0].samples(), prefetch._begun[0].image()
     assert ((samples is None), (image is None)) == ((False, True) if by_codecs and mode != "CMYK" else (True, False))
     found = read_picture(path, Limits())
-    assert not ahead._begun  # it was taken
+    assert not prefetch._begun  # it was taken
     np.testing.assert_array_equal(found.samples, expected.samples)
     assert (found.metadata, found.notes) == (expected.metadata, expected.notes)
     np.testing.assert_array_equal(read_picture(path, Limits()).samples, expected.samples)
@@ -53,9 +53,9 @@ def test_the_picture_is_the_same(tmp_path: Path, mode: str, by_codecs: bool) -> 
 
 def test_only_that_file_is_taken(tmp_path: Path) -> None:
     one, two = jpeg(tmp_path / "a.jpg"), jpeg(tmp_path / "b.jpg", "L")
-    ahead.begin(one, MOST)
+    prefetch.begin(one, MOST)
     assert read_picture(two, Limits()).layout.colours == 1
-    assert ahead._begun
+    assert prefetch._begun
     assert read_picture(one, Limits()).layout.colours == 3
 
 
@@ -64,7 +64,7 @@ def test_damage_is_told_when_the_picture_is_read(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3000])
     with pytest.raises(InputError) as expected:
         read_picture(path, Limits())
-    ahead.begin(path, MOST)
+    prefetch.begin(path, MOST)
     with pytest.raises(InputError) as found:
         read_picture(path, Limits())
     assert str(found.value) == str(expected.value)
@@ -72,7 +72,7 @@ def test_damage_is_told_when_the_picture_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("side", "most"), [(60000, MOST), (9500, 10**10)])
 def test_size_is_looked_at_before_anything_is_decoded(tmp_path: Path, side: int, most: int) -> None:
-    """A header that claims a huge picture: nothing is decoded ahead, and Pillow has no reason to warn."""
+    """A header that claims a huge picture: nothing is decoded prefetch, and Pillow has no reason to warn."""
     path = jpeg(tmp_path / "a.jpg")
     data = bytearray(path.read_bytes())
     at = data.index(b"\xff\xc0") + 5
@@ -80,8 +80,8 @@ def test_size_is_looked_at_before_anything_is_decoded(tmp_path: Path, side: int,
     path.write_bytes(data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        ahead.begin(path, most)
-        assert not ahead._begun
+        prefetch.begin(path, most)
+        assert not prefetch._begun
     assert not caught
     with pytest.raises(InputError, match="the limit is"):
         read_picture(path, Limits(pixels=MOST))
@@ -103,7 +103,7 @@ def test_warnings_stay_where_they_belong(tmp_path: Path, progressive: bool) -> N
     assert done.stderr == "convtool: a.jpg: its EXIF data is damaged in part; what could be read was kept\n"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        ahead.begin(tmp_path / "a.jpg", MOST)
+        prefetch.begin(tmp_path / "a.jpg", MOST)
         found = read_picture(tmp_path / "a.jpg", Limits())
     assert not caught
     assert found.notes == ("its EXIF data is damaged in part; what could be read was kept",)
@@ -114,11 +114,11 @@ def test_what_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     Image.fromarray(noise(20, 30)).save(png)
     (tmp_path / "empty.jpg").touch()
     for path in (png, tmp_path, tmp_path / "none.jpg", tmp_path / "empty.jpg", Path("-"), Path("a\0b")):
-        ahead.begin(path, MOST)
-    assert not ahead._begun
-    monkeypatch.setattr(ahead, "WORTHWHILE", 1 << 20)
-    ahead.begin(jpeg(tmp_path / "small.jpg"), MOST)
-    assert not ahead._begun
+        prefetch.begin(path, MOST)
+    assert not prefetch._begun
+    monkeypatch.setattr(prefetch, "WORTHWHILE", 1 << 20)
+    prefetch.begin(jpeg(tmp_path / "small.jpg"), MOST)
+    assert not prefetch._begun
 
 
 @pytest.mark.parametrize("options", [(), ("-j", "1"), ("--dry-run",)])
@@ -135,7 +135,7 @@ def test_the_command_writes_the_same(apply: Run, monkeypatch: pytest.MonkeyPatch
         return spy
 
     for name in ("taken", "samples_of"):
-        monkeypatch.setattr(ahead, name, spied(getattr(ahead, name)))
+        monkeypatch.setattr(prefetch, name, spied(getattr(prefetch, name)))
     assert apply("a.jpg", "-k", "identity", "-o", "out.png", *options)[0] == 0
     assert any(taken) == (not options)
     if "--dry-run" not in options:
@@ -156,16 +156,16 @@ def test_the_one_file_of_a_command_is_guessed(tmp_path: Path, monkeypatch: pytes
     )
     alone = (["apply", "a.jpg", "-j", "1"], ["apply", "--dry-run", "a.jpg"], ["apply", "-j1", "a.jpg"])
     for words in (*wrong, *alone, ["apply", "a.jpg", "--as=opencv"]):
-        ahead.guess(words)
-        assert not ahead._begun, words
-    ahead.guess(["apply", "-k", "blur", "a.jpg", "-o", "out.jpg"])
-    (guessed,) = ahead._begun
-    ahead.begin(Path("a.jpg"), MOST)
-    assert ahead._begun == [guessed]  # it is not begun again
-    ahead.begin(Path("b.jpg"), MOST)
-    assert ahead._begun != [guessed]
-    ahead.forget()
-    assert not ahead._begun
+        prefetch.guess(words)
+        assert not prefetch._begun, words
+    prefetch.guess(["apply", "-k", "blur", "a.jpg", "-o", "out.jpg"])
+    (guessed,) = prefetch._begun
+    prefetch.begin(Path("a.jpg"), MOST)
+    assert prefetch._begun == [guessed]  # it is not begun again
+    prefetch.begin(Path("b.jpg"), MOST)
+    assert prefetch._begun != [guessed]
+    prefetch.forget()
+    assert not prefetch._begun
 
 
 def test_what_was_guessed_wrongly_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,10 +173,10 @@ def test_what_was_guessed_wrongly_is_let_go(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     jpeg(Path("out.jpg"))
     Image.fromarray(noise(20, 30)).save("in.png")
-    ahead.guess(["apply", "in.png", "-k", "blur", "-o", "out.jpg", "--force"])
-    assert ahead._begun
-    ahead.begin(Path("in.png"), MOST)
-    assert not ahead._begun
+    prefetch.guess(["apply", "in.png", "-k", "blur", "-o", "out.jpg", "--force"])
+    assert prefetch._begun
+    prefetch.begin(Path("in.png"), MOST)
+    assert not prefetch._begun
 
 
 def test_a_small_picture_is_not_decoded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,9 +184,9 @@ def test_a_small_picture_is_not_decoded_twice(tmp_path: Path, monkeypatch: pytes
     path = jpeg(tmp_path / "a.jpg")
     expected = read_picture(path, Limits())
     monkeypatch.setattr(codecs, "WORTHWHILE", 1 << 60)
-    ahead.begin(path, MOST)
+    prefetch.begin(path, MOST)
     found = read_picture(path, Limits())
-    assert not ahead._begun
+    assert not prefetch._begun
     np.testing.assert_array_equal(found.samples, expected.samples)
 
 
@@ -198,9 +198,9 @@ def test_what_cannot_be_begun_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr("threading.Thread", refuse)
-    ahead.guess(["apply", str(path)])
-    ahead.begin(path, MOST)
-    assert not ahead._begun
+    prefetch.guess(["apply", str(path)])
+    prefetch.begin(path, MOST)
+    assert not prefetch._begun
     assert read_picture(path, Limits()).layout.colours == 3
 
 

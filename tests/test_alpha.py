@@ -21,8 +21,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from convtool import apply, load_kernel
-from convtool.geometry import resolve
-from convtool.kernel import KernelSet, make_kernel
+from convtool.engine.geometry import resolve
+from convtool.kernels.kernel import KernelSet, make_kernel
 
 Array = NDArray[Any]
 Rows = list[list[float]]

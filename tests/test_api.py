@@ -16,7 +16,7 @@ from PIL import Image
 import convtool
 from convtool import apply, conv2d, load_kernel
 from convtool.errors import ConvtoolError, GeometryError, KernelError, UsageError
-from convtool.kernel import KernelSet, make_kernel
+from convtool.kernels.kernel import KernelSet, make_kernel
 
 Array = NDArray[Any]
 

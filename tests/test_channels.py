@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from convtool import apply
-from convtool.channels import select
 from convtool.errors import GeometryError, UsageError
-from convtool.kernel import Kernel, KernelSet, make_kernel
-from convtool.picture import Layout
+from convtool.kernels.kernel import Kernel, KernelSet, make_kernel
+from convtool.layers.channels import select
+from convtool.pictures.picture import Layout
 
 Array = NDArray[Any]
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import convtool
-from convtool.atomic import replacing
 from convtool.cli import main
 from convtool.cli.apply import command
 from convtool.engine import core
+from convtool.runs.atomic import replacing
 
 Run = Callable[..., tuple[int, str, str]]
 Array = NDArray[Any]
@@ -301,7 +301,7 @@ def test_something_unforeseen_is_one_line_too(run: Run, monkeypatch: pytest.Monk
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a\nfault")
 
-    monkeypatch.setattr("convtool.running.read_picture", broken)
+    monkeypatch.setattr("convtool.runs.task.read_picture", broken)
     code, _, err = run("img.png", "-k", "blur")
     assert code == 1
     assert len(err.splitlines()) == 1
@@ -555,14 +555,14 @@ def test_verify_finds_no_difference(run: Run, arguments: list[str]) -> None:
 
 def test_verify_finds_a_planted_difference(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     picture()
-    from convtool.filtering import FeatureMap, filter_stack
+    from convtool.layers.filtering import FeatureMap, filter_stack
 
     def wrong(*given: Any, **options: Any) -> Iterator[FeatureMap]:
         for found in filter_stack(*given, **options):
             found.samples[...] ^= 1
             yield found
 
-    monkeypatch.setattr("convtool.running.filter_stack", wrong)
+    monkeypatch.setattr("convtool.runs.task.filter_stack", wrong)
     _, _, err = run("img.png", "-k", "sobel", "--verify", "5")
     assert "convtool: largest difference from the definition: 1" in err.splitlines()
 
@@ -750,7 +750,7 @@ def test_a_folder_whose_component_is_a_file_fails_before_the_work(
 ) -> None:
     picture()
     Path("file").write_bytes(b"a file")
-    monkeypatch.setattr("convtool.running.read_picture", None)
+    monkeypatch.setattr("convtool.runs.task.read_picture", None)
     code, out, err = run("img.png", "-k", "blur", "-o", output)
     assert (code, out) == (2, "")
     assert err.startswith("convtool: file")
@@ -801,7 +801,7 @@ def test_a_second_signal_does_not_break_off_the_cleaning_up(
         unlink(path, missing_ok)
 
     monkeypatch.setattr(Path, "unlink", unlink_under_fire)
-    monkeypatch.setattr("convtool.framing.encode_strips", send)
+    monkeypatch.setattr("convtool.runs.frame_maps.encode_strips", send)
     code, out, err = run("img.png", "-k", "blur")
     assert (code, out, err) == (expected, "", "convtool: interrupted: 0 of 1 done\n")
     assert sent == [number, number]
@@ -811,7 +811,7 @@ def test_a_second_signal_does_not_break_off_the_cleaning_up(
 KILLED = """
 import os, signal
 from pathlib import Path
-from convtool.atomic import replacing
+from convtool.runs.atomic import replacing
 with replacing(Path("x.png")) as file:
     file.write(b"half")
     file.flush()

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from convtool.cli import main
-from convtool.definitions import KEYS, check_name, fold, read_definitions
 from convtool.errors import KernelError
-from convtool.kernel import MAX_SIDE, KernelSet
-from convtool.library import Library
-from convtool.options import Range
-from convtool.yamlfile import MAX_BYTES, read_yaml
+from convtool.kernels.definitions import KEYS, check_name, fold, read_definitions
+from convtool.kernels.kernel import MAX_SIDE, KernelSet
+from convtool.kernels.library import Library
+from convtool.kernels.yaml_nodes import MAX_BYTES, read_yaml
+from convtool.tone.ranges import Range
 
 DATA = Path(__file__).parent / "data" / "kernels"
 GOOD = sorted((DATA / "good").glob("*.yaml"))
@@ -219,7 +219,7 @@ def test_a_chain_of_3000_sets_ends_in_a_message(tmp_path: Path) -> None:
 
 
 def test_a_set_of_giants_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convtool.library.MAX_WEIGHTS", 100)
+    monkeypatch.setattr("convtool.kernels.library.MAX_WEIGHTS", 100)
     path = write(tmp_path / "giants.yaml", "giants:\n  maps: [box:size=7, box:size=8]\n")
     assert refusal(path) == f"{path}:2: giants: maps: gives more than 100 weights, a fixed limit"
 

@@ -9,12 +9,12 @@ import sys
 import numpy as np
 import pytest
 
-from convtool.deflate import quick, thorough
+from convtool.pictures.png.deflate import quick, thorough
 
 PIECES = """
 import hashlib
 import numpy as np
-from convtool.deflate import quick, thorough
+from convtool.pictures.png.deflate import quick, thorough
 rng = np.random.default_rng(0)
 found = hashlib.sha256()
 for size in (100, 5_000, 65_600, 300_000):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convtool.border import MODES
+from convtool.engine.border import MODES
+from convtool.engine.geometry import resolve
 from convtool.errors import GeometryError
-from convtool.geometry import resolve
 from tests.engine_cases import CONSTANT, KINDS, METHODS, definition, run, samples, tolerance, weights
 
 DTYPES = ("uint8", "uint16", "int16", "int32", "float32")

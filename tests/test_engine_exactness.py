@@ -9,13 +9,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from convtool.border import Border
 from convtool.engine import conv2d, sample_bounds
 from convtool.engine.bank import bank_of
+from convtool.engine.border import Border
+from convtool.engine.geometry import resolve
 from convtool.engine.plan import make_plan
-from convtool.geometry import resolve
-from convtool.kernel import exact_kernel, make_kernel
-from convtool.library import Library
+from convtool.kernels.kernel import exact_kernel, make_kernel
+from convtool.kernels.library import Library
 from tests.engine_cases import METHODS, Array, run, tolerance
 
 

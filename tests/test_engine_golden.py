@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convtool.border import MODES
 from convtool.engine import conv2d, core
+from convtool.engine.border import MODES
 from tests import golden
 from tests.core_calls import WIDTHS, Recorder
 from tests.fused import FUSED

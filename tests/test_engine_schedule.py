@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from convtool.border import MODES, Border
 from convtool.engine import choice, conv2d, core, sliding
 from convtool.engine.bank import bank_from_array, bank_of
+from convtool.engine.border import MODES, Border
+from convtool.engine.geometry import resolve
 from convtool.engine.plan import Plan, make_plan
 from convtool.errors import UsageError
-from convtool.geometry import resolve
-from convtool.kernel import make_kernel
-from convtool.rounding import Finish
+from convtool.kernels.kernel import make_kernel
+from convtool.tone.rounding import Finish
 from tests.engine_cases import METHODS, Array, run, samples, weights
 
 

@@ -62,8 +62,8 @@ def test_written_is_what_apply_writes(
     told = [int(value) for value in re.findall(r"^  written +(\d+)$", out, re.MULTILINE)]
     found = []
     for path in sorted(Path("out").iterdir(), key=lambda path: int(path.stem)):
-        from convtool.decode import read_picture
-        from convtool.limits import Limits
+        from convtool.pictures.limits import Limits
+        from convtool.pictures.reader import read_picture
 
         found += read_picture(path, Limits()).samples[2, 1].tolist()
     assert told == found
@@ -180,7 +180,7 @@ def test_a_file_that_cannot_be_written(explain: Run, monkeypatch: pytest.MonkeyP
     def refuse(target: Path) -> None:
         raise OSError(28, "No space left on device", ".convtool-1234.gif")
 
-    monkeypatch.setattr("convtool.atomic.replacing", refuse)
+    monkeypatch.setattr("convtool.runs.atomic.replacing", refuse)
     code, _, err = explain("--demo", "rgb", "--animate", "a.gif")
     assert (code, err) == (1, "convtool: a.gif: cannot be written (No space left on device)\n")
 

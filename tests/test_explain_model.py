@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convtool import apply as apply_array
+from convtool.engine.geometry import resolve
 from convtool.errors import GeometryError, InputError, UsageError
 from convtool.explain import Explanation, explain, to_json
 from convtool.explain.crops import automatic_crop, parse_at, parse_crop
@@ -21,12 +22,11 @@ from convtool.explain.making import explain_part
 from convtool.explain.model import Crop
 from convtool.explain.record import pack, unpack
 from convtool.explain.toning import tone_steps
-from convtool.extent import Extent
-from convtool.geometry import resolve
-from convtool.library import Library
-from convtool.maps import Settings
-from convtool.options import Range
-from convtool.picture import picture_from_array
+from convtool.kernels.library import Library
+from convtool.layers.maps import Settings
+from convtool.pictures.picture import picture_from_array
+from convtool.tone.extent import Extent
+from convtool.tone.ranges import Range
 
 Array = NDArray[Any]
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_images"

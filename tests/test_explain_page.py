@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from convtool.explain.page import LANGUAGES, SCRIPTS, render
-from convtool.library import Library
+from convtool.kernels.library import Library
 from tests.pages import demo, photo
 
 WEB = Path(__file__).resolve().parent.parent / "convtool" / "explain" / "web"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from convtool.border import MODES, Border
+from convtool.engine.border import MODES, Border
+from convtool.engine.geometry import Padding, resolve
 from convtool.explain.toning import tone_steps
-from convtool.extent import Extent
-from convtool.geometry import Padding, resolve
-from convtool.options import Range
+from convtool.tone.extent import Extent
+from convtool.tone.ranges import Range
 from tests.browser import browser
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 from convtool.engine import reference
 from convtool.explain.model import Crop
 from convtool.explain.page import render
-from convtool.maps import Settings
+from convtool.layers.maps import Settings
 from tests.browser import AXE, Opened, browser, missing, opened
 from tests.pages import demo, photo
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from convtool.explain.making import explain
 from convtool.explain.model import ExplainedMap, Explanation
 from convtool.explain.page import render
-from convtool.kernel import Kernel, KernelSet
-from convtool.library import Library
-from convtool.maps import Settings
-from convtool.options import Range, parse_range
-from convtool.picture import Picture, picture_from_array
+from convtool.kernels.kernel import Kernel, KernelSet
+from convtool.kernels.library import Library
+from convtool.layers.maps import Settings
+from convtool.pictures.picture import Picture, picture_from_array
+from convtool.tone.ranges import Range, parse_range
 from tests.browser import browser, opened
 
 if TYPE_CHECKING:

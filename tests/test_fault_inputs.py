@@ -19,10 +19,9 @@ from numpy.lib import format as npy
 from PIL import EpsImagePlugin, Image
 
 import convtool
-from convtool.decode import read_layout, read_picture
 from convtool.errors import InputError
-from convtool.limits import Limits
-from convtool.options import MAX_PIXELS
+from convtool.pictures.limits import MAX_PIXELS, Limits
+from convtool.pictures.reader import read_layout, read_picture
 from tests.pictures import Array, Run, chunk, damaged_chunk, noise, png, samples
 
 PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))

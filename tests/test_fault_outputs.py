@@ -21,7 +21,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from convtool.atomic import PREFIX, replacing
+from convtool.runs.atomic import PREFIX, replacing
 from tests.pictures import Run, noise, samples, saved
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX limits and signals")
@@ -214,7 +214,7 @@ def test_a_folder_that_cannot_be_written_fails_before_the_work(
     Path("locked").mkdir()
     Path("locked/out.png").write_bytes(OLD)
     Path("locked").chmod(0o555)
-    monkeypatch.setattr("convtool.running.read_picture", None)
+    monkeypatch.setattr("convtool.runs.task.read_picture", None)
     for output, reason in (
         ("locked/", "locked: cannot be written to"),
         ("locked/out.png", "locked: cannot be written to"),
@@ -259,7 +259,7 @@ WRITER = """
 import os, random, sys, time
 from pathlib import Path
 from typing import Any
-from convtool.atomic import replacing
+from convtool.runs.atomic import replacing
 target, size, rounds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 random.seed(11)
 
@@ -351,7 +351,7 @@ def test_stale_temporary_files_go_and_those_of_others_stay(apply: Run) -> None:
 import os
 from pathlib import Path
 from typing import Any
-from convtool.atomic import replacing
+from convtool.runs.atomic import replacing
 with replacing(Path("in_blur.png")) as file:
     file.write(b"half")
     file.flush()
@@ -374,7 +374,7 @@ def test_stopped_while_it_writes(tmp_path: Path, number: int) -> None:
     (tmp_path / "out.png").write_bytes(OLD)
     code = f"""
 import os
-import convtool.framing
+import convtool.runs.frame_maps
 from convtool.cli import main
 
 def encode(*given):
@@ -382,7 +382,7 @@ def encode(*given):
     given[-1].flush()
     os.kill(os.getpid(), {int(number)})
 
-convtool.framing.encode_strips = encode
+convtool.runs.frame_maps.encode_strips = encode
 main(["apply", "in.png", "-k", "blur", "-o", "out.png", "--force"])
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)

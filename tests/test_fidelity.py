@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, features
 from skimage import data
 
-from convtool.border import MODES
+from convtool.engine.border import MODES
 from tests.pictures import Array, Run, chunk, cmyk_profile, damaged_chunk, noise, opened, png, png16, samples, saved
 
 IDENTITY = ("-k", "identity", "-q")

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image, features
 
 import convtool
-from convtool.decode import read_picture
 from convtool.errors import InputError
-from convtool.limits import Limits
+from convtool.pictures.limits import Limits
+from convtool.pictures.reader import read_picture
 from tests.pictures import Array, Run, chunk, noise, opened, samples, saved
 
 DELAYS = [120, 250, 40]

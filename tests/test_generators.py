@@ -15,9 +15,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from convtool import kernel
 from convtool.errors import KernelError
-from convtool.generators import EXACT_BELOW, GENERATORS, MAX_SIDE, Generated, generate
+from convtool.kernels import kernel
+from convtool.kernels.generators import EXACT_BELOW, GENERATORS, MAX_SIDE, Generated, generate
 
 KERNELS = Path(__file__).parent.parent / "kernels"
 FILES = sorted(KERNELS.glob("*.yaml"))

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from convtool.cli import main
-from convtool.decode import read_picture
-from convtool.inputs import Found, find_inputs
-from convtool.limits import Limits
-from convtool.picture import Picture
+from convtool.pictures.limits import Limits
+from convtool.pictures.picture import Picture
+from convtool.pictures.reader import read_picture
+from convtool.runs.inputs import Found, find_inputs
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -372,7 +372,7 @@ def test_an_input_that_vanishes_fails_alone(run: Run, monkeypatch: pytest.Monkey
         Path("d/b.png").unlink(missing_ok=True)
         return read_picture(origin, limits)
 
-    monkeypatch.setattr("convtool.running.read_picture", reading)
+    monkeypatch.setattr("convtool.runs.task.read_picture", reading)
     code, _, err = run("apply", "d", "-k", "blur", "-o", "out")
     assert code == 1
     assert err.splitlines() == [

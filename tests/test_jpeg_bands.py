@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from convtool import jpeg_bands
-from convtool.encode import Encoding, encode_strips
-from convtool.picture import Layout
+from convtool.pictures.jpeg import bands
+from convtool.pictures.picture import Layout
+from convtool.pictures.writer import Encoding, encode_strips
 
 Samples = NDArray[np.uint8]
 METADATA: dict[str, Any] = {"dpi": (72, 72), "text": {"Comment": "with bands"}}
@@ -20,8 +20,8 @@ METADATA: dict[str, Any] = {"dpi": (72, 72), "text": {"Comment": "with bands"}}
 
 @pytest.fixture
 def low_bands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jpeg_bands, "PIXELS", 1600)
-    monkeypatch.setattr(jpeg_bands, "ONE_PIECE", 3200)
+    monkeypatch.setattr(bands, "PIXELS", 1600)
+    monkeypatch.setattr(bands, "ONE_PIECE", 3200)
 
 
 def picture(height: int, width: int, channels: int) -> Samples:
@@ -68,7 +68,7 @@ def decoded(data: bytes) -> Samples:
 @pytest.mark.parametrize("quality", [30, 92, 100])
 def test_samples_are_those_of_one_piece(size: tuple[int, int], channels: int, quality: int) -> None:
     samples = picture(*size, channels)
-    assert jpeg_bands.band_rows(layout_of(samples))
+    assert bands.band_rows(layout_of(samples))
     data = written(samples, 1, quality)
     np.testing.assert_array_equal(decoded(data), decoded(plain(samples, quality)))
     assert b"\xff\xd0" in data  # there are bands
@@ -101,11 +101,11 @@ def test_pictures_of_one_piece_are_pillows_own(side: int) -> None:
 def test_real_bands_and_the_longest_side() -> None:
     for shape, most in (((1500, 2000, 3), 600), ((65500, 40, 3), 30000), ((70, 65500, 1), 64), ((90, 65500, 3), 64)):
         layout = Layout(*shape, False, "uint8")
-        rows = jpeg_bands.band_rows(layout)
-        block = jpeg_bands.BLOCK[layout.channels]
+        rows = bands.band_rows(layout)
+        block = bands.BLOCK[layout.channels]
         assert 0 < rows <= most
         assert rows % block == 0
-        assert rows // block * -(-layout.width // block) <= jpeg_bands.MOST_BLOCKS
+        assert rows // block * -(-layout.width // block) <= bands.MOST_BLOCKS
         samples = np.tile(picture(shape[0], 40, layout.channels), (1, -(-layout.width // 40), 1))[:, : layout.width]
         data = written(np.ascontiguousarray(samples), 2)
         np.testing.assert_array_equal(decoded(data), decoded(plain(np.ascontiguousarray(samples))))

@@ -12,11 +12,12 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
 
-from convtool import codecs, jpeg_decode, jpeg_encode
-from convtool.encode import Encoding, encode, encode_strips
-from convtool.jpeg_file import Frame, parts, plain_frame, tables
-from convtool.limits import Limits
-from convtool.picture import Layout, Picture
+from convtool.pictures import codecs
+from convtool.pictures.jpeg import decoder, encoder
+from convtool.pictures.jpeg.segments import Frame, parts, plain_frame, tables
+from convtool.pictures.limits import Limits
+from convtool.pictures.picture import Layout, Picture
+from convtool.pictures.writer import Encoding, encode, encode_strips
 from tests.routes import assert_alike, outcome, usual
 
 Samples = NDArray[np.uint8]
@@ -35,14 +36,14 @@ def _every_size(monkeypatch: pytest.MonkeyPatch) -> None:
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether the faster route took the files that it was given."""
     found: list[bool] = []
-    original = jpeg_decode.plain
+    original = decoder.plain
 
     def spy(data: bytes, most_pixels: int) -> Frame | None:
         frame = original(data, most_pixels)
         found.append(frame is not None)
         return frame
 
-    monkeypatch.setattr(jpeg_decode, "plain", spy)
+    monkeypatch.setattr(decoder, "plain", spy)
     return found
 
 
@@ -163,8 +164,8 @@ def test_limits_come_first(monkeypatch: pytest.MonkeyPatch, taken: list[bool]) -
     assert isinstance(found, str)
     assert found == usual(monkeypatch, data, limits)
     assert not taken
-    assert jpeg_decode.plain(data, limits.pixels) is None
-    assert jpeg_decode.plain(data, limits.pixels + 1) is not None
+    assert decoder.plain(data, limits.pixels) is None
+    assert decoder.plain(data, limits.pixels + 1) is not None
 
 
 @pytest.mark.parametrize("side", [65500, 65501, 65535])
@@ -236,13 +237,13 @@ def test_bands_are_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_codec_is_what_codes(monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[tuple[int, ...]] = []
-    original = jpeg_encode._by_codec
+    original = encoder._by_codec
 
     def spy(samples: Samples, options: dict[str, Any]) -> bytes:
         used.append(samples.shape)
         return original(samples, options)
 
-    monkeypatch.setattr(jpeg_encode, "_by_codec", spy)
+    monkeypatch.setattr(encoder, "_by_codec", spy)
     written(PHOTOGRAPH, 92, {})
     assert used == [(1, 1, 3), PHOTOGRAPH.shape]
 
@@ -250,8 +251,8 @@ def test_the_codec_is_what_codes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_codec_with_other_tables_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """As one of another libjpeg might have them."""
     expected = written(PHOTOGRAPH, 92, {})
-    original = jpeg_encode._by_codec
-    monkeypatch.setattr(jpeg_encode, "_by_codec", lambda samples, _: original(samples, {"quality": 91}))
+    original = encoder._by_codec
+    monkeypatch.setattr(encoder, "_by_codec", lambda samples, _: original(samples, {"quality": 91}))
     assert tables(parts(jpeg(quality=91))[0]) != tables(parts(jpeg(quality=92))[0])
     assert written(PHOTOGRAPH, 92, {}) == expected
 

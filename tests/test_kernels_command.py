@@ -16,11 +16,11 @@ import yaml
 from numpy.typing import NDArray
 
 from convtool.cli import main
-from convtool.facts import facts_of, response
-from convtool.generators import GENERATORS
-from convtool.kernel import Kernel, make_kernel
-from convtool.library import Library
-from convtool.options import Range
+from convtool.kernels.facts import facts_of, response
+from convtool.kernels.generators import GENERATORS
+from convtool.kernels.kernel import Kernel, make_kernel
+from convtool.kernels.library import Library
+from convtool.tone.ranges import Range
 
 FILES = sorted((Path(__file__).parent.parent / "kernels").glob("*.yaml"))
 TEXTS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in FILES}
@@ -419,7 +419,7 @@ def test_every_generator_has_a_kernel_of_its_name() -> None:
 def test_showing_one_kernel_reads_no_file_whole() -> None:
     code = (
         "import sys; from convtool.cli import main\n"
-        "import convtool.folders as f; real = f.read_definitions\n"
+        "import convtool.kernels.folders as f; real = f.read_definitions\n"
         "f.read_definitions = lambda path: (print('read', path.stem, file=sys.stderr), real(path))[1]\n"
         "main(['kernels', 'show', 'sobel-x'])\n"
     )

@@ -1,168 +1,130 @@
-"""The rooms of the house: which module may import which. Arrows point one way."""
+"""The rooms of the house: which may import which, and who uses which package of others. Arrows point one way."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "convtool"
 
-# From the bottom up: a module may import only modules that stand on a lower floor than its own.
-FLOORS = (
-    ("tuples",),
-    (
-        *("errors", "merging", "holding", "heap", "machine", "thumbs", "threads"),
-        *("deflate", "png_filters", "codecs", "jpeg_file"),
-    ),
-    ("atomic", "geometry", "border", "formulas", "png_strips", "pngcheck", "png_chunks", "jpeg_decode", "jpeg_encode"),
-    ("options", "generators", "png_small", "png_sound", "icc", "colormaps", "ahead"),
-    ("png_decode", "kernel", "yamlfile", "spec", "picture", "limits", "stdio", "png"),
-    (
-        *("definitions", "tensors", "facts", "formats", "extent", "rounding", "light"),
-        *("engine.reference",),
-    ),
-    ("arrays", "folders", "drawing", "naming", "tone", "metadata", "apng", "npyfile", "ppm16", "sniff", "engine.*"),
-    ("making",),
-    ("library", "engine", "maps", "console", "modes", "exififd", "jpeg_bands"),
-    ("layers",),
-    ("stackfile",),
-    ("channels", "inputs", "frames", "deep", "plain"),
-    ("decode", "encode"),
-    ("opacity", "incoming"),
-    ("planning", "pooling"),
-    ("maprun",),
-    ("filtering",),
-    ("defining",),
-    ("api", "verify", "memory", "streams", "cells"),
-    ("framing", "sheet", "layerfacts"),
-    ("plantable",),
-    ("translate.recipe",),
-    ("translate.sliding", "translate.magick"),
-    ("translate.python",),
-    ("translate",),
-    ("batch",),
-    ("report", "running", "listed"),
-    ("serving",),
-    ("workers",),
-    ("explain.*",),
-    ("explain",),
-    ("cli.types",),
-    ("cli.layered", "cli.sheet_option", "cli.dryrun", "cli.execute", "cli.elsewhere", "cli.explain_files"),
-    ("cli.apply", "cli.kernels", "cli.plan", "cli.explain"),
-    ("cli",),
-    ("__main__", "__init__"),
-)
-ONLY_USERS = {
-    "rich": {"console"},
-    "click": {
-        "cli",
-        "cli.types",
-        "cli.sheet_option",
-        "cli.layered",
-        "cli.dryrun",
-        "cli.apply",
-        "cli.kernels",
-        "cli.plan",
-        "cli.explain",
-    },
-    "yaml": {"yamlfile"},
-    "PIL": {
-        *("decode", "encode", "api", "metadata", "modes", "frames", "deep", "exififd", "sheet", "explain.animation"),
-        *("png_decode", "jpeg_encode", "ahead", "plain"),
-    },
-    "tifffile": {"deep"},
-    "imagecodecs": {"codecs", "deep", "png_decode", "jpeg_decode", "jpeg_encode"},
-    "isal": {"deflate"},
-    "safetensors": {"tensors"},
+GROUND = ("errors", "text", "tuples", "threads", "machine", "stdio", "console")
+"""Single modules that every room may import; they import none of the rooms."""
+
+ROOMS = {
+    "tone": (),
+    "kernels": ("tone",),
+    "engine": ("kernels", "tone"),
+    "pictures": (),
+    "layers": ("tone", "kernels", "engine", "pictures"),
+    "sheets": ("layers", "tone", "pictures"),
+    "runs": ("sheets", "layers", "tone", "pictures"),
+    "explain": ("runs", "layers", "engine", "tone", "pictures", "kernels"),
+    "translate": ("runs", "layers", "tone", "pictures"),
+    "cli": ("explain", "translate", "runs", "sheets", "layers", "engine", "tone", "pictures", "kernels"),
 }
+"""The rooms, and which others each may import."""
+
+FACES = ("__init__", "__main__", "api")
+"""What people call; they may import any room."""
+
+PACKAGES = {
+    "rich": {"console"},
+    "click": {"cli"},
+    "yaml": {"kernels"},
+    "PIL": {"pictures", "sheets", "explain", "api"},
+    "tifffile": {"pictures"},
+    "imagecodecs": {"pictures"},
+    "isal": {"pictures"},
+    "safetensors": {"kernels"},
+}
+"""Packages of others that are not everywhere, and the rooms that use them."""
+
 NEVER = {"scipy", "cv2", "skimage", "torch", "matplotlib"}
 
 
 def modules() -> list[str]:
-    names = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        names.append(".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts))
-    return names
+    """All modules, without the name of the package."""
+    names = (path.relative_to(PACKAGE).with_suffix("").parts for path in sorted(PACKAGE.rglob("*.py")))
+    return [".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts) for parts in names]
 
 
 def path_of(module: str) -> Path:
-    path = PACKAGE / Path(*module.split("."))
+    path = PACKAGE.joinpath(*module.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def floor(module: str) -> int:
-    for number, names in enumerate(FLOORS):
-        if module in names:
-            return number
-    for number, names in enumerate(FLOORS):
-        if f"{module.partition('.')[0]}.*" in names:
-            return number
-    raise AssertionError(f"{module} stands on no floor: add it to FLOORS")
+def tree(module: str) -> ast.Module:
+    return ast.parse(path_of(module).read_text(encoding="utf-8"))
 
 
-def imports(module: str) -> set[str]:
-    """Modules of ours (without the package's name) and top-level names of others that a module imports at all."""
-    found = set()
-    for node in ast.walk(ast.parse(path_of(module).read_text(encoding="utf-8"))):
+def imports(module: str) -> Iterator[str]:
+    """What a module imports anywhere: our modules with the name of the package before them."""
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: relative import"
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {name if path_of_exists(name) else str(node.module) for name in names}
-    return found
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield (
+                    name
+                    if name.startswith("convtool.") and path_of(name.partition(".")[2]).exists()
+                    else str(node.module)
+                )
 
 
-def path_of_exists(dotted: str) -> bool:
-    if not dotted.startswith("convtool."):
-        return False
-    path = PACKAGE / Path(*dotted.split(".")[1:])
-    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+def ours(module: str) -> set[str]:
+    """Our own modules that a module imports."""
+    return {name.partition(".")[2] for name in imports(module) if name.startswith("convtool.")}
+
+
+def room(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def test_every_module_has_a_room() -> None:
+    assert {room(module) for module in modules()} == {*GROUND, *ROOMS, *FACES}
+
+
+def test_rooms_are_in_order() -> None:
+    """There is an order in which each room imports only those before it."""
+    assert set(TopologicalSorter(ROOMS).static_order()) == set(ROOMS)
 
 
 @pytest.mark.parametrize("module", modules())
 def test_arrows_point_one_way(module: str) -> None:
-    for name in imports(module):
-        if name == "convtool":
-            continue
-        if name.startswith("convtool."):
-            other = name.removeprefix("convtool.")
-            if module != "__init__":
-                same_room = (
-                    "." in module
-                    and module.partition(".")[0] == other.partition(".")[0]
-                    and floor(module) == floor(other)
-                )
-                assert floor(other) < floor(module) or same_room, f"{module} imports {other}, which is not below it"
+    here = room(module)
+    if here in FACES:
+        return
+    allowed = {here, *GROUND, *ROOMS.get(here, ())}
+    assert {room(other) for other in ours(module)} <= allowed
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    TopologicalSorter({module: ours(module) - {module} for module in modules() if module != "__init__"}).prepare()
+
+
+@pytest.mark.parametrize("module", modules())
+def test_packages_of_others_are_used_in_their_rooms(module: str) -> None:
+    used = {name.partition(".")[0] for name in imports(module)}
+    assert not used & NEVER
+    assert {package for package in used if room(module) not in PACKAGES.get(package, {room(module)})} == set()
 
 
 @pytest.mark.parametrize("module", [name for name in modules() if name != "tuples"])
 def test_named_tuples_are_those_that_load_fast(module: str) -> None:
-    assert "typing.NamedTuple" not in {
-        f"{node.module}.{alias.name}"
-        for node in ast.walk(ast.parse(path_of(module).read_text(encoding="utf-8")))
-        if isinstance(node, ast.ImportFrom)
+    assert "NamedTuple" not in {
+        alias.name
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.ImportFrom) and node.module == "typing"
         for alias in node.names
     }
 
 
 @pytest.mark.parametrize("module", modules())
-def test_libraries_stay_in_their_rooms(module: str) -> None:
-    for name in imports(module):
-        top = name.partition(".")[0]
-        assert top not in NEVER, f"{module} imports {top}: oracles are for tests"
-        if top in ONLY_USERS:
-            assert module in ONLY_USERS[top], f"{module} imports {top}, which belongs to {ONLY_USERS[top]}"
-
-
-def test_rooms_are_small() -> None:
-    sizes = {name: len(path_of(name).read_text(encoding="utf-8").splitlines()) for name in modules()}
-    assert {name: lines for name, lines in sizes.items() if lines > 320} == {}
-
-
-def test_every_floor_exists() -> None:
-    known = {name for names in FLOORS for name in names if not name.endswith("*")}
-    assert known - set(modules()) == set()
+def test_files_are_short(module: str) -> None:
+    assert len(path_of(module).read_text(encoding="utf-8").splitlines()) <= 320

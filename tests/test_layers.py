@@ -14,10 +14,10 @@ from PIL import Image
 from convtool import apply
 from convtool.cli import main
 from convtool.errors import GeometryError, UsageError
-from convtool.layers import stack_maps
-from convtool.library import Library
-from convtool.options import parse_activation, parse_maps, parse_numbers, parse_pool, parse_scale
-from convtool.stackfile import load_stack, stack_paths
+from convtool.kernels.library import Library
+from convtool.layers.options import parse_activation, parse_maps, parse_numbers, parse_pool, parse_scale
+from convtool.layers.stack import stack_maps
+from convtool.layers.stack_file import load_stack, stack_paths
 
 Run = Callable[..., tuple[int, str, str]]
 SAMPLES = np.random.default_rng(4).integers(0, 256, size=(20, 24, 3)).astype(np.uint8)

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 
 from convtool import apply, conv2d
-from convtool.layers import Layer, make_stack
-from convtool.maps import Settings
-from convtool.picture import picture_from_array
-from convtool.planning import plan_stack
+from convtool.layers.maps import Settings
+from convtool.layers.plan import plan_stack
+from convtool.layers.stack import Layer, make_stack
+from convtool.pictures.picture import picture_from_array
 from tests import naive
 from tests.layer_cases import Conv, assert_close, by_convtool, by_definition, stacks
 

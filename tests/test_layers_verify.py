@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convtool.filtering import FeatureMap, filter_stack
-from convtool.layers import Layer, Stack, make_stack
-from convtool.library import Library
-from convtool.maps import Settings
-from convtool.options import Scaling, parse_activation, parse_pool
-from convtool.picture import Picture, picture_from_array
-from convtool.planning import StackPlan, plan_stack
-from convtool.stackfile import load_stack
-from convtool.verify import largest_difference
+from convtool.kernels.library import Library
+from convtool.layers.filtering import FeatureMap, filter_stack
+from convtool.layers.maps import Settings
+from convtool.layers.options import Scaling, parse_activation, parse_pool
+from convtool.layers.plan import StackPlan, plan_stack
+from convtool.layers.stack import Layer, Stack, make_stack
+from convtool.layers.stack_file import load_stack
+from convtool.layers.verification import largest_difference
+from convtool.pictures.picture import Picture, picture_from_array
 
 LIBRARY = Library()
 TENTH = Scaling(Fraction(1, 255), mean=(0.5,), std=(0.25,))

@@ -12,8 +12,8 @@ from PIL import Image, ImageCms
 from skimage import data
 
 import convtool
-from convtool.icc import tone_curve
-from convtool.light import SRGB
+from convtool.tone.icc import tone_curve
+from convtool.tone.light import SRGB
 from tests.pictures import Array, Run, noise, samples, saved, srgb_profile
 
 

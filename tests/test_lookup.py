@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from convtool import load_kernel
 from convtool.cli import main
 from convtool.errors import KernelError
-from convtool.folders import BuiltinFolder, builtin_path
-from convtool.kernel import MAX_MAPS, KernelSet
-from convtool.library import Library
-from convtool.yamlfile import parse_yaml
+from convtool.kernels.folders import BuiltinFolder, builtin_path
+from convtool.kernels.kernel import MAX_MAPS, KernelSet
+from convtool.kernels.library import Library
+from convtool.kernels.yaml_nodes import parse_yaml
 
 MINE = "sobel-x:\n  weights: [[-7, 7]]\nglow:\n  weights: [[2]]\n"
 SOBEL_X = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]
@@ -246,7 +246,7 @@ def test_only_the_entries_that_are_named_are_parsed(monkeypatch: pytest.MonkeyPa
         read.extend(line.partition(":")[0] for line in text.splitlines() if line[:1].isalpha())
         return parse_yaml(text, path)
 
-    monkeypatch.setattr("convtool.folders.parse_yaml", counted)
+    monkeypatch.setattr("convtool.kernels.folders.parse_yaml", counted)
     Library().load("sobel")
     assert read == ["sobel", "sobel-x", "sobel-y"]
     read.clear()

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from convtool import apply
 from convtool.errors import GeometryError, KernelError, UsageError
-from convtool.filtering import filter_map
-from convtool.kernel import Kernel, KernelSet, make_kernel
-from convtool.library import Library
-from convtool.maps import MapSpec, Settings, list_maps
-from convtool.options import Range, parse_range
-from convtool.picture import picture_from_array
-from convtool.planning import plan_map
+from convtool.kernels.kernel import Kernel, KernelSet, make_kernel
+from convtool.kernels.library import Library
+from convtool.layers.filtering import filter_map
+from convtool.layers.maps import MapSpec, Settings, list_maps
+from convtool.layers.plan import plan_map
+from convtool.pictures.picture import picture_from_array
+from convtool.tone.ranges import Range, parse_range
 
 PICTURE = np.array([[1, 4, 5], [5, 8, 1], [9, 9, 9]], dtype=np.uint8)
 H, V = "-1 0 1", "-1; 0; 1"

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convtool import naming
-from convtool.batch import Options, plan_run
 from convtool.errors import ConvtoolError, OutputError, UsageError
-from convtool.inputs import find_inputs
-from convtool.layers import Layer, make_stack
-from convtool.library import Library
-from convtool.maps import Settings
-from convtool.naming import STDIO, MapName, Source, check_collisions, make_naming
-from convtool.options import parse_range
+from convtool.kernels.library import Library
+from convtool.layers.maps import Settings
+from convtool.layers.stack import Layer, make_stack
+from convtool.runs import naming
+from convtool.runs.batch import Options, plan_run
+from convtool.runs.inputs import find_inputs
+from convtool.runs.naming import STDIO, MapName, Source, check_collisions, make_naming
+from convtool.tone.ranges import parse_range
 
 KERNELS = """\
 name:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from convtool import apply, conv2d
-from convtool.border import MODES, Border
 from convtool.engine import reference
+from convtool.engine.border import MODES, Border
 from convtool.engine.choice import METHODS
+from convtool.engine.geometry import Axis, pair, resolve, standard_padding
 from convtool.errors import GeometryError, UsageError
-from convtool.geometry import Axis, pair, resolve, standard_padding
 from tests import naive
 
 Array = NDArray[Any]

@@ -14,9 +14,9 @@ from scipy import ndimage
 from skimage import data
 
 from convtool import apply, conv2d, load_kernel
-from convtool.border import MODES
+from convtool.engine.border import MODES
 from convtool.engine.choice import METHODS
-from convtool.kernel import Kernel
+from convtool.kernels.kernel import Kernel
 from tests import naive
 
 Array = NDArray[Any]

@@ -112,11 +112,11 @@ def test_the_wheel_holds_the_package_the_core_and_the_kernels_and_nothing_else(b
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
         core = {name for name in inside if re.fullmatch(r"convtool/engine/_core\..*(so|pyd)", name)}
         package = {name for name in files("convtool") if not name.endswith((".c", ".h"))}
-        kernels = {f"convtool/builtin_kernels/{_inside(path)}" for path in FILES}
+        kernels = {f"convtool/kernels/builtin/{_inside(path)}" for path in FILES}
         assert inside - core == package | kernels
         assert len(core) == COMPILES
         for path in FILES:
-            assert archive.read(f"convtool/builtin_kernels/{_inside(path)}") == path.read_bytes()
+            assert archive.read(f"convtool/kernels/builtin/{_inside(path)}") == path.read_bytes()
         about = {name.split("/")[1]: name for name in archive.namelist() if ".dist-info/" in name}
         points = archive.read(about["entry_points.txt"]).decode()
         metadata = archive.read(about["METADATA"]).decode()
@@ -223,7 +223,7 @@ def test_an_editable_checkout_is_a_folder_on_the_path_and_keeps_no_core_of_other
         assert names == [f"__editable__.convtool-{VERSION}.pth"], "no hook, which each start of Python would wait for"
         assert Path(archive.read(names[0]).decode().strip()) == source.resolve()
     assert not old.exists()
-    assert not (source / "convtool" / "builtin_kernels").exists()
+    assert not (source / "convtool" / "kernels" / "builtin").exists()
 
 
 @pytest.mark.skipif(not COMPILES or os.name == "nt", reason="no compiler that takes such flags")
@@ -239,7 +239,9 @@ def test_more_flags_reach_the_compiler(tmp_path: Path) -> None:
 
 
 def test_a_checkout_finds_its_own_kernels_from_anywhere(tmp_path: Path) -> None:
-    where = run(sys.executable, "-c", "from convtool.folders import builtin_path as p; print(p())", cwd=tmp_path)
+    where = run(
+        sys.executable, "-c", "from convtool.kernels.folders import builtin_path as p; print(p())", cwd=tmp_path
+    )
     assert Path(where.strip()) == ROOT / "kernels"
     assert listed(run(sys.executable, "-m", "convtool", "kernels", cwd=tmp_path)) == NAMES
     assert listed(run(sys.executable, "-m", "convtool", "kernels", cwd=ROOT)) == NAMES

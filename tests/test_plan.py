@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convtool.filtering import filter_stack
-from convtool.layers import Layer, make_stack
-from convtool.library import Library
-from convtool.maps import Settings
-from convtool.options import Pool
-from convtool.picture import picture_from_array
-from convtool.planning import plan_stack
+from convtool.kernels.library import Library
+from convtool.layers.filtering import filter_stack
+from convtool.layers.maps import Settings
+from convtool.layers.options import Pool
+from convtool.layers.plan import plan_stack
+from convtool.layers.stack import Layer, make_stack
+from convtool.pictures.picture import picture_from_array
 
 ROOT = Path(__file__).resolve().parent.parent
 

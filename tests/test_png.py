@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-import convtool.deflate
-from convtool.encode import Encoding, encode
-from convtool.picture import Layout
-from convtool.png import PngWriter
+import convtool.pictures.png.deflate
+from convtool.pictures.picture import Layout
+from convtool.pictures.png.rows import PngWriter
+from convtool.pictures.writer import Encoding, encode
 
 Samples = NDArray[Any]
 MODES = [(channels, depth) for depth in (8, 16) for channels in (1, 2, 3, 4)]
@@ -119,8 +119,8 @@ def pngcheck(*paths: Path) -> None:
 def packer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With isal where it is installed, and without it as elsewhere."""
     if request.param == "zlib":
-        monkeypatch.setattr(convtool.deflate, "isal_zlib", None)
-    elif not convtool.deflate.has_isal():
+        monkeypatch.setattr(convtool.pictures.png.deflate, "isal_zlib", None)
+    elif not convtool.pictures.png.deflate.has_isal():
         pytest.skip("isal is not installed here")
     return str(request.param)
 

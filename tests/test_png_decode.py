@@ -14,9 +14,10 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from convtool import codecs, decode, deflate, png_chunks, png_decode
-from convtool.decode import read_picture
-from convtool.limits import Limits
+from convtool.pictures import codecs, reader
+from convtool.pictures.limits import Limits
+from convtool.pictures.png import chunks, decoder, deflate
+from convtool.pictures.reader import read_picture
 from tests.pictures import chunk, noise
 from tests.routes import assert_alike, outcome, usual
 
@@ -35,13 +36,13 @@ def _every_size(monkeypatch: pytest.MonkeyPatch) -> None:
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[Samples | None]:
     """What the faster route made of every file that it was given."""
     found: list[Samples | None] = []
-    original = png_decode.decoded
+    original = decoder.decoded
 
     def spy(*arguments: Any) -> Samples | None:
         found.append(original(*arguments))
         return found[-1]
 
-    monkeypatch.setattr(png_decode, "decoded", spy)
+    monkeypatch.setattr(decoder, "decoded", spy)
     return found
 
 
@@ -67,7 +68,7 @@ def png(samples: Samples, data: bytes, *, pieces: int = 1 << 20, before: bytes =
     height, width, channels = samples.shape
     header = struct.pack(">IIBBBBB", width, height, 8, COLOURS[channels], 0, 0, 0)
     image = b"".join(chunk(b"IDAT", data[at : at + pieces]) for at in range(0, len(data), pieces))
-    return png_chunks.SIGNATURE + chunk(b"IHDR", header) + before + image + after + chunk(b"IEND", b"")
+    return chunks.SIGNATURE + chunk(b"IHDR", header) + before + image + after + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -76,8 +77,8 @@ def png(samples: Samples, data: bytes, *, pieces: int = 1 << 20, before: bytes =
 def test_every_filter_and_size(
     monkeypatch: pytest.MonkeyPatch, taken: list[Any], channels: int, band: int, large: bool
 ) -> None:
-    monkeypatch.setattr(png_decode, "BAND_BYTES", band)
-    monkeypatch.setattr(png_decode, "LARGE", 0 if large else 1 << 30)
+    monkeypatch.setattr(decoder, "BAND_BYTES", band)
+    monkeypatch.setattr(decoder, "LARGE", 0 if large else 1 << 30)
     rng = np.random.default_rng(channels)
     sizes = [(1, 1), (1, 5), (7, 1), (2, 3), (9, 8), (33, 31), (64, 17)]
     for height, width in sizes:
@@ -177,8 +178,8 @@ def _damaged() -> dict[str, Callable[[Samples], bytes]]:
 @pytest.mark.parametrize("lenient", [False, True])
 @pytest.mark.parametrize("name", _damaged())
 def test_damage_is_told_as_ever(monkeypatch: pytest.MonkeyPatch, name: str, lenient: bool, large: bool) -> None:
-    monkeypatch.setattr(png_decode, "BAND_BYTES", 100)
-    monkeypatch.setattr(png_decode, "LARGE", 0 if large else 1 << 30)
+    monkeypatch.setattr(decoder, "BAND_BYTES", 100)
+    monkeypatch.setattr(decoder, "LARGE", 0 if large else 1 << 30)
     data = _damaged()[name](noise(20, 9, 3))
     limits = Limits(lenient=lenient)
     assert_alike(outcome(data, limits), usual(monkeypatch, data, limits))
@@ -195,8 +196,8 @@ def test_other_modes_are_left_to_pillow(monkeypatch: pytest.MonkeyPatch, taken: 
 
 def test_interlaced_files_are_left_to_pillow() -> None:
     header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 1)
-    file = png_chunks.SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", b"?") + chunk(b"IEND", b"")
-    assert png_decode.plain_chunks(io.BytesIO(file)) is None
+    file = chunks.SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", b"?") + chunk(b"IEND", b"")
+    assert decoder.plain_chunks(io.BytesIO(file)) is None
 
 
 def test_a_file_that_grows_when_inflated_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,10 +206,10 @@ def test_a_file_that_grows_when_inflated_is_not_held(monkeypatch: pytest.MonkeyP
 
     samples = noise(40, 50, 3)
     data = png(samples, zlib.compress(filtered(samples, [0] * 40) + bytes(200 << 20), 9))
-    chunks = png_decode.plain_chunks(io.BytesIO(data))
+    chunks = decoder.plain_chunks(io.BytesIO(data))
     assert chunks is not None
     tracemalloc.start()
-    assert png_decode.decoded(io.BytesIO(data), chunks) is None
+    assert decoder.decoded(io.BytesIO(data), chunks) is None
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 << 20
@@ -216,7 +217,7 @@ def test_a_file_that_grows_when_inflated_is_not_held(monkeypatch: pytest.MonkeyP
 
 def test_without_isal(monkeypatch: pytest.MonkeyPatch, taken: list[Any]) -> None:
     monkeypatch.setattr(deflate, "isal_zlib", None)
-    monkeypatch.setattr(png_decode, "BAND_BYTES", 700)
+    monkeypatch.setattr(decoder, "BAND_BYTES", 700)
     samples = noise(40, 50, 3)
     data = png(samples, zlib.compress(filtered(samples, [4] * 40)), pieces=100)
     np.testing.assert_array_equal(read_picture(data, Limits()).samples, samples)
@@ -247,7 +248,7 @@ def test_the_library_is_loaded_when_enough_was_read(monkeypatch: pytest.MonkeyPa
     for pixels in (2000, 4000, 6000, 8000):
         np.testing.assert_array_equal(read_picture(data, Limits()).samples, samples)
         assert len(taken) == sum(seen >= 5000 for seen in range(2000, pixels + 1, 2000))
-    assert decode.read_layout(data, Limits()) == read_picture(data, Limits()).layout
+    assert reader.read_layout(data, Limits()) == read_picture(data, Limits()).layout
 
 
 def test_the_text_that_describes_is_pillows(taken: list[Any]) -> None:

@@ -9,8 +9,8 @@ import zlib
 import numpy as np
 import pytest
 
-import convtool.deflate
-from convtool.png_filters import SMALLEST, filtered
+import convtool.pictures.png.deflate
+from convtool.pictures.png.filters import SMALLEST, filtered
 
 
 def guessed(kind: int, left: int, above: int, corner: int) -> int:
@@ -51,13 +51,13 @@ def test_adler32_joined() -> None:
     for first, second in ((0, 0), (1, 0), (0, 5), (70_000, 1), (3, 70_000), (65_521, 65_521), (300_000, 524_288)):
         for high in (2, 256):
             a, b = (rng.integers(high - 2, high, size, dtype=np.uint8).tobytes() for size in (first, second))
-            joined = convtool.deflate.adler32_joined(zlib.adler32(a), zlib.adler32(b), len(b))
+            joined = convtool.pictures.png.deflate.adler32_joined(zlib.adler32(a), zlib.adler32(b), len(b))
             assert joined == zlib.adler32(a + b)
 
 
 def test_without_isal_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "isal", None)
-    spec = importlib.util.spec_from_file_location("deflate_without_isal", convtool.deflate.__file__)
+    spec = importlib.util.spec_from_file_location("deflate_without_isal", convtool.pictures.png.deflate.__file__)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

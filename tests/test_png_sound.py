@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convtool import deep
 from convtool.errors import InputError
-from convtool.png_chunks import SIGNATURE
-from convtool.png_sound import PASSES, bare_png, known_filters
+from convtool.pictures import deep_colour
+from convtool.pictures.png.chunks import SIGNATURE
+from convtool.pictures.png.soundness import PASSES, bare_png, known_filters
 from tests.pictures import Array, chunk, noise, png16
 
 TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -45,7 +45,7 @@ def test_sound_files_keep_their_samples(size: tuple[int, int], channels: int, in
     bare = bare_png(data)
     assert bare is not None
     assert b"gAMA" not in bare
-    np.testing.assert_array_equal(deep.png_samples(data), values)
+    np.testing.assert_array_equal(deep_colour.png_samples(data), values)
 
 
 def test_eight_bits_as_pillow_reads_them() -> None:
@@ -58,7 +58,7 @@ def test_eight_bits_as_pillow_reads_them() -> None:
 def test_a_colour_key_stays() -> None:
     values = np.array([[[1, 2, 3], [7, 8, 9]]], dtype=np.uint16)
     key = b"".join(int(v).to_bytes(2, "big") for v in (7, 8, 9))
-    samples = deep.png_samples(png16(values, chunk(b"tRNS", key)))
+    samples = deep_colour.png_samples(png16(values, chunk(b"tRNS", key)))
     np.testing.assert_array_equal(samples, [[[1, 2, 3, 65535], [7, 8, 9, 0]]])
 
 
@@ -79,9 +79,9 @@ def test_what_libpng_would_fail_on(interlaced: bool) -> None:
     ):
         assert bare_png(data) is None
         with pytest.raises(InputError, match="image data are not what its header says"):
-            deep.png_samples(data)
+            deep_colour.png_samples(data)
     assert bare_png(good) is not None
-    np.testing.assert_array_equal(deep.png_samples(file_of(VALUES, interlaced=interlaced, tail=b"more")), VALUES)
+    np.testing.assert_array_equal(deep_colour.png_samples(file_of(VALUES, interlaced=interlaced, tail=b"more")), VALUES)
 
 
 def test_filters() -> None:
@@ -96,10 +96,10 @@ def test_thousands_of_damaged_files_do_not_end_the_process(tmp_path: Path, dtype
     (tmp_path / "a.png").write_bytes(file_of(noise(4, 4, 3).astype(dtype), filters=7))
     code = """
 from pathlib import Path
-from convtool import codecs
-from convtool.decode import read_picture
+from convtool.pictures import codecs
+from convtool.pictures.reader import read_picture
 from convtool.errors import InputError
-from convtool.limits import Limits
+from convtool.pictures.limits import Limits
 codecs.WORTHWHILE = 0
 data = Path("a.png").read_bytes()
 for _ in range(2000):

@@ -24,11 +24,11 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs terminals
 COUNT = 40
 SLOWLY = """
     import sys, time
-    from convtool import running
-    def read(origin, limits, real=running.read_picture):
+    from convtool.runs import task
+    def read(origin, limits, real=task.read_picture):
         time.sleep(0.05)
         return real(origin, limits)
-    running.read_picture = read
+    task.read_picture = read
     from convtool.cli import execute
     execute.ALONE = 0
     from convtool.cli import main

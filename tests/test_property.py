@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from convtool import conv2d
-from convtool.border import MODES, Border
 from convtool.engine import reference
+from convtool.engine.border import MODES, Border
 from convtool.engine.choice import METHODS
+from convtool.engine.geometry import resolve
 from convtool.errors import GeometryError
-from convtool.geometry import resolve
-from convtool.kernel import factor
+from convtool.kernels.kernel import factor
 from tests import naive
 
 Array = NDArray[Any]

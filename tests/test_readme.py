@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from convtool.formats import is_image_suffix
-from convtool.library import Library
+from convtool.kernels.library import Library
+from convtool.pictures.formats import is_image_suffix
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.color import rgb2lab
 
-from convtool.cells import cells
-from convtool.colormaps import coloured, table
-from convtool.layers import Layer, make_stack
-from convtool.library import Library
-from convtool.maps import Settings
-from convtool.options import Scaling
-from convtool.picture import picture_from_array
-from convtool.planning import plan_stack
-from convtool.sheet import drawable, fitting
-from convtool.thumbs import averaged, averaged_under, fitted
+from convtool.kernels.library import Library
+from convtool.layers.maps import Settings
+from convtool.layers.options import Scaling
+from convtool.layers.plan import plan_stack
+from convtool.layers.stack import Layer, make_stack
+from convtool.pictures.picture import picture_from_array
+from convtool.sheets.cells import cells
+from convtool.sheets.colormaps import coloured, table
+from convtool.sheets.sheet import drawable, fitting
+from convtool.sheets.thumbnails import averaged, averaged_under, fitted
 
 RANDOM = np.random.default_rng(6)
 

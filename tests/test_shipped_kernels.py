@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from convtool import apply, conv2d
-from convtool.border import MODES, Border
 from convtool.engine import reference
+from convtool.engine.border import MODES, Border
 from convtool.engine.choice import METHODS
-from convtool.geometry import resolve
-from convtool.kernel import Kernel, KernelSet, turn
-from convtool.library import Library
-from convtool.options import Range
+from convtool.engine.geometry import resolve
+from convtool.kernels.kernel import Kernel, KernelSet, turn
+from convtool.kernels.library import Library
+from convtool.tone.ranges import Range
 from tests import naive
 
 Array = NDArray[Any]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from convtool.errors import KernelError
-from convtool.generators import GENERATORS
-from convtool.kernel import KernelSet
-from convtool.library import Library
-from convtool.maps import Settings, list_maps
-from convtool.spec import parse_spec
+from convtool.kernels.generators import GENERATORS
+from convtool.kernels.kernel import KernelSet
+from convtool.kernels.library import Library
+from convtool.kernels.spec import parse_spec
+from convtool.layers.maps import Settings, list_maps
 
 KERNEL_FILE = """\
 one:

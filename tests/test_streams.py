@@ -11,19 +11,19 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from convtool import streams
-from convtool.encode import Encoding, encode, encode_strips
 from convtool.errors import InputError
-from convtool.filtering import filter_map
-from convtool.incoming import Incoming
-from convtool.library import Library
-from convtool.maps import Settings, list_maps
-from convtool.modes import picture_from_image
-from convtool.options import Range
-from convtool.picture import Layout, picture_from_array
-from convtool.planning import MapPlan, plan_map
-from convtool.streams import Stream
+from convtool.kernels.library import Library
+from convtool.layers import streams
+from convtool.layers.filtering import filter_map
+from convtool.layers.layer_input import Incoming
+from convtool.layers.maps import Settings, list_maps
+from convtool.layers.plan import MapPlan, plan_map
+from convtool.layers.streams import Stream
+from convtool.pictures.modes import picture_from_image
+from convtool.pictures.picture import Layout, picture_from_array
+from convtool.pictures.writer import Encoding, encode, encode_strips
 from convtool.threads import in_order
+from convtool.tone.ranges import Range
 
 GENERATOR = np.random.default_rng(11)
 SETTINGS = {

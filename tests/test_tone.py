@@ -27,14 +27,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from convtool import apply
-from convtool.extent import Extent
-from convtool.filtering import FeatureMap, filter_map
-from convtool.library import Library
-from convtool.maps import Settings, list_maps
-from convtool.options import Range, parse_range
-from convtool.picture import picture_from_array
-from convtool.planning import plan_map
-from convtool.tone import FULL, MIDDLE, Toner, tone_alpha
+from convtool.kernels.library import Library
+from convtool.layers.filtering import FeatureMap, filter_map
+from convtool.layers.maps import Settings, list_maps
+from convtool.layers.plan import plan_map
+from convtool.pictures.picture import picture_from_array
+from convtool.tone.extent import Extent
+from convtool.tone.ranges import Range, parse_range
+from convtool.tone.toner import FULL, MIDDLE, Toner, tone_alpha
 
 Array = NDArray[Any]
 

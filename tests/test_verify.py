@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from convtool import load_kernel
-from convtool.filtering import FeatureMap, filter_map
-from convtool.geometry import Padding
-from convtool.kernel import KernelSet, make_kernel
-from convtool.maps import Settings, list_maps
-from convtool.options import parse_range
-from convtool.picture import Picture, picture_from_array
-from convtool.planning import plan_map
-from convtool.verify import expected_pixel, largest_difference
+from convtool.engine.geometry import Padding
+from convtool.kernels.kernel import KernelSet, make_kernel
+from convtool.layers.filtering import FeatureMap, filter_map
+from convtool.layers.maps import Settings, list_maps
+from convtool.layers.plan import plan_map
+from convtool.layers.verification import expected_pixel, largest_difference
+from convtool.pictures.picture import Picture, picture_from_array
+from convtool.tone.ranges import parse_range
 
 Array = NDArray[Any]
 

@@ -35,12 +35,12 @@ COUNT = 30
 GIVEN_UP = re.compile(r"convtool: in/(\d+)\.png: was given up: its worker process was killed by (SIG\w+)(.*)")
 
 FAULT = """
-    from convtool import running
-    def read(origin, limits, real=running.read_picture):
+    from convtool.runs import task
+    def read(origin, limits, real=task.read_picture):
         if str(origin).endswith("003.png"):
             raise RuntimeError("a fault\\nof ours")
         return real(origin, limits)
-    running.read_picture = read
+    task.read_picture = read
 """
 
 
@@ -176,12 +176,12 @@ def test_workers_that_the_system_kills_for_want_of_memory(clean: dict[str, bytes
     """One input takes its worker with it each time it is tried; it is tried once."""
     change = """
         import os, signal
-        from convtool import running
-        def read(origin, limits, real=running.read_picture):
+        from convtool.runs import task
+        def read(origin, limits, real=task.read_picture):
             if str(origin).endswith(("007.png", "008.png", "029.png")):
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(origin, limits)
-        running.read_picture = read
+        task.read_picture = read
     """
     done = altered(change, "in", *SLOW, "-o", "out", "-j", 2)
     assert done.returncode == 1
@@ -197,15 +197,15 @@ def test_workers_that_the_system_kills_for_want_of_memory(clean: dict[str, bytes
 def test_a_worker_killed_amid_writing_leaves_nothing(clean: dict[str, bytes]) -> None:
     change = """
         import contextlib, os, signal
-        from convtool import running
+        from convtool.runs import task
         @contextlib.contextmanager
-        def replacing(target, real=running.replacing):
+        def replacing(target, real=task.replacing):
             with real(target) as file:
                 yield file
                 file.flush()
                 if target.name.startswith(("004", "017")):
                     os.kill(os.getpid(), signal.SIGKILL)
-        running.replacing = replacing
+        task.replacing = replacing
     """
     done = altered(change, "in", *SLOW, "-o", "out", "-j", 2)
     assert done.returncode == 1
@@ -217,12 +217,12 @@ def test_a_worker_killed_amid_writing_leaves_nothing(clean: dict[str, bytes]) ->
 
 def test_a_worker_without_memory_to_say_so(clean: dict[str, bytes]) -> None:
     change = """
-        from convtool import serving
-        def slim(result, real=serving._slim):
+        from convtool.runs import worker
+        def slim(result, real=worker._slim):
             if result.work.source.path.endswith("005.png"):
                 raise MemoryError
             return real(result)
-        serving._slim = slim
+        worker._slim = slim
     """
     done = altered(change, "in", *SLOW, "-o", "out", "-j", 2)
     assert done.returncode == 1
@@ -332,7 +332,7 @@ def test_inputs_that_are_skipped_cost_no_waiting(tmp_path: Path, monkeypatch: py
     Path("out/005_disk-radius20.png").unlink()
     Path("out/009_disk-radius20.png").unlink()
     change = """
-        from convtool import workers
+        from convtool.runs import workers
         from convtool.cli import execute
         execute.ALONE = workers.TICK = 0
         workers.AHEAD = 2

@@ -15,7 +15,7 @@ import click
 from convtool import __version__
 from convtool.console import say
 from convtool.errors import ConvtoolError, Terminated
-from convtool.holding import deferred
+from convtool.runs.signals import deferred
 from convtool.stdio import fill_descriptors
 
 
@@ -46,7 +46,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, with did-you-mean for a typo."""
-        from convtool.options import did_you_mean
+        from convtool.text import did_you_mean
 
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in self.commands_by_name:

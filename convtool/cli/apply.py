@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtool import ahead, console, options
+from convtool import console
 from convtool.cli import types
 from convtool.cli.layered import layer_options, stack_of
 from convtool.cli.sheet_option import SheetCommand
 from convtool.errors import InputError, UsageError
+from convtool.layers import options
+from convtool.pictures import limits, prefetch
 
 if TYPE_CHECKING:
-    from convtool.batch import Options
-    from convtool.inputs import Found
+    from convtool.runs.batch import Options
+    from convtool.runs.inputs import Found
 
 EPILOG = """\b
 Examples:
@@ -63,9 +65,9 @@ Exit codes: 0 all written, 1 an input failed, 2 refused before any pixel was rea
 @click.option("--dry-run", is_flag=True, help="Show outputs, shapes, methods and memory; read headers only.")
 @click.option("--json", "json_", is_flag=True, help="One JSON line per map on stdout.")
 @click.option("--verify", type=click.IntRange(1), metavar="N", help="Recompute N random pixels by the definition.")
-@click.option("--max-pixels", type=click.IntRange(1), default=options.MAX_PIXELS, metavar="N",
-              help=f"Refuse larger pictures.  [{options.MAX_PIXELS}]")  # fmt: skip
-@click.option("--max-bytes", type=click.IntRange(1), default=options.MAX_BYTES, metavar="N",
+@click.option("--max-pixels", type=click.IntRange(1), default=limits.MAX_PIXELS, metavar="N",
+              help=f"Refuse larger pictures.  [{limits.MAX_PIXELS}]")  # fmt: skip
+@click.option("--max-bytes", type=click.IntRange(1), default=limits.MAX_BYTES, metavar="N",
               help="Refuse more on stdin and in lists.  [1 GiB]")  # fmt: skip
 @click.option("--lenient", is_flag=True, help="Take what can be read of damaged files, and say so.")
 @click.option("--as", "tool", type=types.word("as", options.TOOLS), help="Print this run as code or a command for "
@@ -81,19 +83,19 @@ def command(**given: Any) -> int:
     from convtool.stdio import check_stdout
 
     if len(given["inputs"]) == 1 and given["jobs"] != 1 and not (given["dry_run"] or given["tool"]):
-        ahead.begin(Path(given["inputs"][0]), given["max_pixels"])  # before NumPy is loaded
+        prefetch.begin(Path(given["inputs"][0]), given["max_pixels"])  # before NumPy is loaded
     else:
-        ahead.forget()
+        prefetch.forget()
     if given["files0"] is not None:
-        from convtool.listed import listed_inputs
+        from convtool.runs.input_lists import listed_inputs
 
         given["inputs"] = (*given["inputs"], *listed_inputs(given["files0"], given["max_bytes"]))
     _check_words(given)
     if given["json_"] or given["dry_run"] or given["tool"]:
         check_stdout("the result")
-    from convtool.batch import plan_run
     from convtool.engine.core import width
-    from convtool.library import Library
+    from convtool.kernels.library import Library
+    from convtool.runs.batch import plan_run
 
     width()  # CONVTOOL_CORE is wrong for all pictures alike, or for none
     library = Library(given["kernel_dir"])
@@ -118,7 +120,7 @@ def command(**given: Any) -> int:
 
 def _check_words(given: dict[str, Any]) -> None:
     """Refuse what the options alone show to be wrong."""
-    from convtool.naming import is_folder
+    from convtool.runs.naming import is_folder
 
     if not given["inputs"]:
         raise UsageError("no input; name a picture, a folder or - for standard input (see convtool apply --help)")
@@ -144,12 +146,12 @@ def _check_words(given: dict[str, Any]) -> None:
 
 
 def _prepare(given: dict[str, Any]) -> tuple[Found, Options]:
-    from convtool.batch import Options, SheetOptions
-    from convtool.encode import Encoding
-    from convtool.inputs import find_inputs
-    from convtool.limits import Limits
-    from convtool.naming import make_naming, template_folder
-    from convtool.sniff import kind_of
+    from convtool.pictures.limits import Limits
+    from convtool.pictures.signatures import kind_of
+    from convtool.pictures.writer import Encoding
+    from convtool.runs.batch import Options, SheetOptions
+    from convtool.runs.inputs import find_inputs
+    from convtool.runs.naming import make_naming, template_folder
     from convtool.stdio import check_stdout, read_stdin
 
     raw = given["dtype"] == "float32" or (given["range_"] is not None and given["range_"].how == "raw")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json as json_module
 
 from convtool import console
-from convtool.batch import Job, Options
 from convtool.errors import ConvtoolError
-from convtool.layerfacts import stack_facts
-from convtool.memory import peak_bytes
-from convtool.picture import Layout
-from convtool.planning import MapPlan
-from convtool.plantable import plan_lines
-from convtool.running import job_layout, plan_frames
+from convtool.layers.costs import stack_facts
+from convtool.layers.memory import peak_bytes
+from convtool.layers.plan import MapPlan
+from convtool.layers.plan_table import plan_lines
+from convtool.pictures.picture import Layout
+from convtool.runs.batch import Job, Options
+from convtool.runs.task import job_layout, plan_frames
 from convtool.stdio import print_line
 
 
@@ -55,7 +55,7 @@ def dry_run(jobs: list[Job], unread: list[tuple[str, str]], options: Options, *,
             for line in plan_lines(stack_facts(whole)):
                 print_line(f"     {console.shown(line)}".rstrip())
         if job.sheet is not None:
-            from convtool.cells import held_bytes
+            from convtool.sheets.cells import held_bytes
 
             outputs += not job.sheet.skip
             peak = max([peak, *(peak_bytes(whole, plan, "png") + held_bytes(whole) for plan in plans)])

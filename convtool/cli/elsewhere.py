@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from convtool import console
-from convtool.batch import Job, Options
 from convtool.errors import InputError
-from convtool.modes import stored_as
-from convtool.running import job_layout, plan_frames
+from convtool.pictures.modes import stored_as
+from convtool.runs.batch import Job, Options
+from convtool.runs.task import job_layout, plan_frames
 from convtool.stdio import print_line
 from convtool.translate import translated
 from convtool.translate.recipe import run_of

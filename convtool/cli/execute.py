@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convtool import console
-from convtool.batch import Failed, Job, Options, Result, Written, make_folders
 from convtool.engine.core import name
 from convtool.errors import Terminated
-from convtool.holding import recording, release
 from convtool.machine import cores
-from convtool.report import Report, json_line
+from convtool.runs.batch import Failed, Job, Options, Result, Written, make_folders
+from convtool.runs.report import Report, json_line
+from convtool.runs.signals import recording, release
 from convtool.stdio import forsake_stdout, print_line
 
 if TYPE_CHECKING:
-    from convtool.inputs import Found
+    from convtool.runs.inputs import Found
 
 ALONE = 0.06
 """Seconds of work that one process does sooner than workers are started (measured: two take 25 ms)."""
@@ -59,7 +59,7 @@ def _carry_out(
         stack.enter_context(recording())
         events: Events
         if workers:
-            from convtool.workers import Workers
+            from convtool.runs.workers import Workers
 
             pool = stack.enter_context(Workers(jobs, options, workers, progress.tick))
             events, rest = pool.results(), pool.interrupted
@@ -91,8 +91,8 @@ def _is_much(jobs: Sequence[Job]) -> bool:
 
 
 def _alone(jobs: Sequence[Job], options: Options) -> Events:
-    from convtool.heap import keep_freed_memory
-    from convtool.running import run_job
+    from convtool.runs.heap import keep_freed_memory
+    from convtool.runs.task import run_job
 
     keep_freed_memory()
     for job in jobs:

@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtool import console, options
+from convtool import console
 from convtool.cli import types
 from convtool.cli.apply import command as apply_command
 from convtool.cli.explain_files import check_file, write_animation, write_page
 from convtool.errors import GeometryError, InputError, UsageError
+from convtool.layers import options
 from convtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from convtool.drawing import Line
+    from convtool.console import Line
+    from convtool.engine.geometry import Pair
     from convtool.explain.model import Crop, Explanation
     from convtool.explain.words import Words
-    from convtool.geometry import Pair
-    from convtool.kernel import KernelSet
-    from convtool.maps import Settings
-    from convtool.picture import Picture
+    from convtool.kernels.kernel import KernelSet
+    from convtool.layers.maps import Settings
+    from convtool.pictures.picture import Picture
 
 EPILOG = """\b
 Examples:
@@ -68,7 +69,7 @@ def command(context: click.Context, /, **given: Any) -> int:
     INPUT is a picture, or - for standard input.
     """
     from convtool.explain.words import Words
-    from convtool.library import Library
+    from convtool.kernels.library import Library
 
     _check(given)
     settings, demo = settings_of(given), given["demo"]
@@ -99,7 +100,7 @@ command.params += [each for each in apply_command.params if each.name in SHARED[
 
 def settings_of(given: dict[str, Any]) -> Settings:
     """What is to be computed, from the options that say so."""
-    from convtool.maps import Settings
+    from convtool.layers.maps import Settings
 
     return Settings(
         stride=given["stride"],
@@ -213,9 +214,9 @@ def _show(task: _Task, given: dict[str, Any], words: Words) -> int:
 
 
 def _read(given: dict[str, Any]) -> Picture:
-    from convtool.decode import read_picture
-    from convtool.limits import Limits
-    from convtool.sniff import kind_of
+    from convtool.pictures.limits import Limits
+    from convtool.pictures.reader import read_picture
+    from convtool.pictures.signatures import kind_of
     from convtool.stdio import read_stdin
 
     source: Path | bytes = Path(given["picture"])

@@ -61,7 +61,7 @@ def write_animation(file: str, part: Callable[[int, int], Explanation], given: d
 
 def _write(file: str, data: bytes, found: Explanation, given: dict[str, Any]) -> None:
     """Write a file whole or not at all, and say which part of the picture it shows."""
-    from convtool.atomic import replacing
+    from convtool.runs.atomic import replacing
 
     if file == STDOUT:
         write_stdout(lambda out: out.write(data))

@@ -12,9 +12,9 @@ from convtool.errors import ConvtoolError
 from convtool.stdio import check_stdout, print_line
 
 if TYPE_CHECKING:
-    from convtool.definitions import Definition
-    from convtool.layers import Stack
-    from convtool.library import Library
+    from convtool.kernels.definitions import Definition
+    from convtool.kernels.library import Library
+    from convtool.layers.stack import Stack
 
 EPILOG = """\b
 Examples:
@@ -49,7 +49,7 @@ def command(context: click.Context, kernel_dir: str | None, debug: bool) -> None
 @click.pass_obj
 def show(group_dir: str | None, specs: tuple[str, ...], kernel_dir: str | None, debug: bool) -> None:
     """Draw kernels: the matrix, its facts and its frequency response. NAME is any spec that --kernel takes."""
-    from convtool.drawing import draw_kernel
+    from convtool.kernels.drawing import draw_kernel
 
     library = _library(group_dir if kernel_dir is None else kernel_dir)
     kernels = [kernel for spec in specs for kernel in library.load(spec).kernels]
@@ -91,8 +91,8 @@ def check(group_dir: str | None, files: tuple[str, ...], kernel_dir: str | None,
 @click.pass_obj
 def stacks(group_dir: str | None, kernel_dir: str | None, debug: bool) -> None:
     """List the stacks that can be named, for --stack of convtool apply."""
-    from convtool.drawing import Piece
-    from convtool.stackfile import read_stack, stack_paths
+    from convtool.console import Piece
+    from convtool.layers.stack_file import read_stack, stack_paths
 
     library = _library(group_dir if kernel_dir is None else kernel_dir)
     found = [read_stack(path, library) for path in stack_paths(library)]
@@ -107,13 +107,13 @@ def _layers(stack: Stack) -> str:
 
 
 def _check_file(library: Library, path: Path) -> str:
-    from convtool.spec import ARRAY_SUFFIXES
+    from convtool.kernels.spec import ARRAY_SUFFIXES
 
     if path.suffix.lower() in ARRAY_SUFFIXES:
         kernels = library.load(str(path)).kernels
         return f"{len(kernels)} kernel{'' if len(kernels) == 1 else 's'}"
-    from convtool.layers import stack_maps
-    from convtool.stackfile import is_stack, read_stack
+    from convtool.layers.stack import stack_maps
+    from convtool.layers.stack_file import is_stack, read_stack
 
     if is_stack(path):
         stack = read_stack(path, library).stack
@@ -125,13 +125,13 @@ def _check_file(library: Library, path: Path) -> str:
 
 
 def _library(kernel_dir: str | None) -> Library:
-    from convtool.library import Library
+    from convtool.kernels.library import Library
 
     return Library(kernel_dir)
 
 
 def _list(library: Library) -> None:
-    from convtool.drawing import Line, Piece
+    from convtool.console import Line, Piece
 
     families: dict[str, list[Definition]] = {}
     for definition, _ in library.names():
@@ -158,7 +158,7 @@ def _kind(definition: Definition) -> str:
     if definition.rotations > 1:
         return f"{definition.rotations} maps"
     if definition.generator:
-        from convtool.generators import GENERATORS
+        from convtool.kernels.generators import GENERATORS
 
         return ":" + ",".join(parameter.name for parameter in GENERATORS[definition.generator].parameters)
     size = f"{definition.shape[-2]}x{definition.shape[-1]}"

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtool import options
 from convtool.cli import types
 from convtool.errors import UsageError
+from convtool.layers import options
 
 if TYPE_CHECKING:
-    from convtool.layers import Layer, Stack
-    from convtool.library import Library
-    from convtool.maps import Settings
+    from convtool.kernels.library import Library
+    from convtool.layers.maps import Settings
+    from convtool.layers.stack import Layer, Stack
 
 THEN = "--then"
 OPTION_NAMES = {"kernels": "kernel", "bias_from": "bias-from"}
@@ -193,14 +193,14 @@ def _split(args: list[str]) -> list[tuple[str, list[str]]]:
 
 def stack_of(given: Given, library: Library) -> Stack:
     """The layers that the options ask for; raises UsageError or KernelError."""
-    from convtool.layers import make_stack
-    from convtool.maps import Settings
-    from convtool.options import Scaling
+    from convtool.layers.maps import Settings
+    from convtool.layers.options import Scaling
+    from convtool.layers.stack import make_stack
 
     layers: list[Given] = [given, *given["layers"]]
     named = None
     if given["stack"] is not None:
-        from convtool.stackfile import load_stack
+        from convtool.layers.stack_file import load_stack
 
         own = next((name for name in LAYER if name in given["explicit"]), None)
         if own is not None:
@@ -236,8 +236,8 @@ def run_words(settings: Settings) -> dict[str, object]:
 
 def layer_of(given: Given, library: Library, run: Settings) -> Layer:
     """A layer from its options; ``run`` holds what belongs to the whole run."""
-    from convtool.layers import Layer
-    from convtool.making import with_biases
+    from convtool.kernels.construction import with_biases
+    from convtool.layers.stack import Layer
 
     sets = library.load_all(given["kernels"])
     if given["bias_from"] is not None:

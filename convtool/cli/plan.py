@@ -9,11 +9,14 @@ from typing import Any
 
 import click
 
-from convtool import console, options
+from convtool import console
 from convtool.cli import types
 from convtool.cli.layered import LayeredCommand, layer_options, stack_of
 from convtool.errors import ConvtoolError, InputError, UsageError
+from convtool.layers import options
+from convtool.pictures import limits
 from convtool.stdio import check_stdout, print_line
+from convtool.text import parse_count
 
 EPILOG = """\b
 Examples:
@@ -40,10 +43,10 @@ def command(**given: Any) -> int:
     SIZE is rows x columns, or rows x columns x channels, as in 224x224x3; of IMAGE only the header is read.
     """
     check_stdout("the result")
-    from convtool.layerfacts import stack_facts
-    from convtool.library import Library
-    from convtool.planning import plan_stack
-    from convtool.plantable import plan_lines, plan_values
+    from convtool.kernels.library import Library
+    from convtool.layers.costs import stack_facts
+    from convtool.layers.plan import plan_stack
+    from convtool.layers.plan_table import plan_lines, plan_values
 
     library = Library(given["kernel_dir"])
     stack = stack_of(given, library)
@@ -65,15 +68,15 @@ def command(**given: Any) -> int:
 
 def _layout(what: str) -> Any:
     """The layout of a size in words, or of a picture's header."""
-    from convtool.picture import Layout
+    from convtool.pictures.picture import Layout
 
     if match := re.fullmatch(r"(\d+)[xX](\d+)(?:[xX](\d+))?", what, re.ASCII):
-        rows, columns, channels = (options.parse_count(text or "1", "size") for text in match.groups())
-        if rows * columns > options.MAX_PIXELS:
-            raise UsageError(f"{what} has {rows * columns:,} pixels, the limit is {options.MAX_PIXELS:,}")
+        rows, columns, channels = (parse_count(text or "1", "size") for text in match.groups())
+        if rows * columns > limits.MAX_PIXELS:
+            raise UsageError(f"{what} has {rows * columns:,} pixels, the limit is {limits.MAX_PIXELS:,}")
         return Layout(rows, columns, channels, False, "uint8")
-    from convtool.decode import read_layout
-    from convtool.limits import Limits
+    from convtool.pictures.limits import Limits
+    from convtool.pictures.reader import read_layout
 
     if not Path(what).exists() and not Path(what).suffix:
         raise UsageError(f"{what!r} is no picture and no size; write rows x columns, as in 8x8 or 224x224x3")

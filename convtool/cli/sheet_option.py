@@ -9,7 +9,8 @@ import click
 
 from convtool.cli.layered import LayeredCommand
 from convtool.errors import UsageError
-from convtool.options import SHEETS, did_you_mean
+from convtool.layers.options import SHEETS
+from convtool.text import did_you_mean
 
 
 class SheetCommand(LayeredCommand):

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convtool.border import make_border
 from convtool.engine.bank import bank_from_array
+from convtool.engine.border import make_border
+from convtool.engine.geometry import pair, resolve, standard_padding
 from convtool.engine.plan import make_plan
 from convtool.errors import UsageError
-from convtool.geometry import pair, resolve, standard_padding
 
 __all__ = ["conv2d"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.kernel import EXACT_LIMIT, Floats, Integers, Kernel, factor
-from convtool.rounding import Finish
+from convtool.kernels.kernel import EXACT_LIMIT, Floats, Integers, Kernel, factor
+from convtool.tone.rounding import Finish
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.border import Rows
 from convtool.engine import sliding
+from convtool.engine.border import Rows
 from convtool.engine.taps import Taps
 from convtool.engine.window import Indices, Window
 from convtool.errors import UsageError
-from convtool.rounding import Finish
+from convtool.tone.rounding import Finish
 
 try:
     import convtool.engine._core as _core

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.border import OUTSIDE, Rows
 from convtool.engine.bank import Bank
+from convtool.engine.border import OUTSIDE, Rows
 from convtool.engine.core import TapSums
+from convtool.engine.geometry import Axis, Geometry
 from convtool.engine.sliding import Columns, columns_of, fill_padded, runs_of
 from convtool.engine.taps import direct
 from convtool.engine.window import Indices, Window
-from convtool.geometry import Axis, Geometry
-from convtool.rounding import Finish
+from convtool.tone.rounding import Finish
 from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]

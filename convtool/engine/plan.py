@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.border import Border, Rows
 from convtool.engine.bank import Bank, join_banks, scale_into, scaling
+from convtool.engine.border import Border, Rows
 from convtool.engine.choice import METHODS, Choice, candidates
 from convtool.engine.core import TapSums
+from convtool.engine.geometry import Geometry
 from convtool.engine.taps import sum_dtype
 from convtool.engine.window import Window
 from convtool.errors import UsageError
-from convtool.geometry import Geometry
-from convtool.rounding import Finish
 from convtool.threads import over_strips
+from convtool.tone.rounding import Finish
 
 if TYPE_CHECKING:
     from convtool.engine.fft import Fft

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.border import Border
-from convtool.geometry import Geometry
+from convtool.engine.border import Border
+from convtool.engine.geometry import Geometry
 
 Array = NDArray[Any]
 

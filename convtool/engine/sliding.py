@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.border import OUTSIDE
+from convtool.engine.border import OUTSIDE
 from convtool.engine.taps import Taps
 from convtool.engine.window import Indices, Window
 from convtool.tuples import NamedTuple

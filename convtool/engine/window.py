@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.border import OUTSIDE, Border, Rows
-from convtool.geometry import Geometry
+from convtool.engine.border import OUTSIDE, Border, Rows
+from convtool.engine.geometry import Geometry
 
 Array = NDArray[Any]
 Indices = NDArray[np.int32]

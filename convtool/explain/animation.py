@@ -20,7 +20,7 @@ from convtool.explain.model import Explanation, Filter, Pixel
 from convtool.explain.stepping import At, products_of
 from convtool.explain.sums import Window
 from convtool.explain.text import added
-from convtool.tone import FULL
+from convtool.tone.toner import FULL
 
 Colour = tuple[int, int, int]
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import lcm
 
+from convtool.engine.geometry import Axis, Geometry, Pair
 from convtool.errors import InputError, UsageError
 from convtool.explain.model import Crop
-from convtool.geometry import Axis, Geometry, Pair
-from convtool.picture import Picture
+from convtool.pictures.picture import Picture
 
 
 def parse_crop(text: str) -> Crop:

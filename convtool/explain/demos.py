@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from convtool.errors import UsageError
-from convtool.maps import Settings
-from convtool.options import did_you_mean
-from convtool.picture import Picture, picture_from_array
+from convtool.layers.maps import Settings
+from convtool.pictures.picture import Picture, picture_from_array
+from convtool.text import did_you_mean
 from convtool.tuples import NamedTuple
 
 GREY = """

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from numbers import Rational
 
-from convtool.drawing import Line, Piece
+from convtool.console import Line, Piece
 from convtool.explain.toning import Number
 
 DECIMALS = 4

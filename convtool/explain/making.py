@@ -8,19 +8,19 @@ from fractions import Fraction
 
 import numpy as np
 
-from convtool.batch import implied
 from convtool.explain.crops import automatic_crop, cropped
 from convtool.explain.model import Array, Crop, ExplainedMap, Explanation, Filter, Source
-from convtool.filtering import filter_map
-from convtool.kernel import Kernel, KernelSet
-from convtool.layers import Layer, Stack
-from convtool.light import SRGB, light_of
-from convtool.maps import Settings, list_maps
-from convtool.naming import MapName, make_naming
-from convtool.naming import Source as NamedSource
-from convtool.picture import Picture
-from convtool.planning import MapPlan, Member, plan_map
-from convtool.tone import FULL
+from convtool.kernels.kernel import Kernel, KernelSet
+from convtool.layers.filtering import filter_map
+from convtool.layers.maps import Settings, list_maps
+from convtool.layers.plan import MapPlan, Member, plan_map
+from convtool.layers.stack import Layer, Stack
+from convtool.pictures.picture import Picture
+from convtool.runs.batch import implied
+from convtool.runs.naming import MapName, make_naming
+from convtool.runs.naming import Source as NamedSource
+from convtool.tone.light import SRGB, light_of
+from convtool.tone.toner import FULL
 
 LARGEST_WEIGHT = 9999
 """Whole-number weights are shown as such up to here."""

@@ -24,20 +24,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.border import Border
 from convtool.engine import reference
+from convtool.engine.border import Border
+from convtool.engine.geometry import Axis, Geometry, Pair
 from convtool.errors import UsageError
 from convtool.explain.sums import Taps, Window, slices_of, window_of
 from convtool.explain.toning import Number, Step, tone_steps
-from convtool.extent import Extent
-from convtool.filtering import FeatureMap
-from convtool.geometry import Axis, Geometry, Pair
-from convtool.maprun import weighted_sum
-from convtool.maps import Settings
-from convtool.merging import merge
-from convtool.options import Range
-from convtool.picture import Picture
-from convtool.planning import MapPlan, Member
+from convtool.layers.filtering import FeatureMap
+from convtool.layers.map_run import weighted_sum
+from convtool.layers.maps import Settings
+from convtool.layers.merging import merge
+from convtool.layers.plan import MapPlan, Member
+from convtool.pictures.picture import Picture
+from convtool.tone.extent import Extent
+from convtool.tone.ranges import Range
 from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]

@@ -9,10 +9,10 @@ from importlib.resources import files
 
 import numpy as np
 
+from convtool.engine.geometry import Axis
 from convtool.explain.model import Explanation
 from convtool.explain.record import as_record
-from convtool.geometry import Axis
-from convtool.light import SRGB, Light
+from convtool.tone.light import SRGB, Light
 
 LANGUAGES = ("en", "zh")
 SCRIPTS = ("conv", "data", "grid", "sum", "maps", "pictures", "controls", "explorer", "app")

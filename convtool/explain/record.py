@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convtool.engine.geometry import Axis
 from convtool.explain.model import ExplainedMap, Explanation, Filter
-from convtool.geometry import Axis
-from convtool.tone import FULL, MIDDLE
+from convtool.tone.toner import FULL, MIDDLE
 
 PACKED_TYPES = ("uint8", "int8", "int16", "uint16", "int32")
 """What whole numbers are packed as: the first that holds them all."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from convtool import console
-from convtool.drawing import Line, Piece
+from convtool.console import Line, Piece
 from convtool.engine import reference
 from convtool.errors import UsageError
 from convtool.explain.figures import Block, Figures, brief, filled, flow, heat_of, titled, wrapped

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.border import Border
 from convtool.engine import reference
+from convtool.engine.border import Border
+from convtool.engine.geometry import Geometry, Pair
 from convtool.explain.toning import Number
-from convtool.geometry import Geometry, Pair
 from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from convtool.drawing import Line, Piece
+from convtool.console import Line, Piece
+from convtool.engine.geometry import Axis
 from convtool.explain.figures import Figures, filled, flow, grid, heat_of, titled, width_of
 from convtool.explain.model import Explanation, Filter, Pixel
 from convtool.explain.sums import Slice, Window
 from convtool.explain.toning import Number, Step
 from convtool.explain.words import Words
-from convtool.geometry import Axis
-from convtool.tone import FULL
+from convtool.tone.toner import FULL
 
 WIDTH = 80
 TALLEST = 15

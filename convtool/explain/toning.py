@@ -7,10 +7,10 @@ from math import isfinite
 
 import numpy as np
 
-from convtool.extent import Extent
-from convtool.light import Light
-from convtool.options import Range
-from convtool.tone import FULL, MIDDLE
+from convtool.tone.extent import Extent
+from convtool.tone.light import Light
+from convtool.tone.ranges import Range
+from convtool.tone.toner import FULL, MIDDLE
 from convtool.tuples import NamedTuple
 
 Number = Fraction | float

@@ -10,7 +10,7 @@ import shlex
 from fractions import Fraction
 
 from convtool.errors import UsageError
-from convtool.tone import FULL
+from convtool.tone.toner import FULL
 from convtool.translate.recipe import Map, Part, Recipe, Run
 
 VIRTUAL = {"zeros": "black", "constant": "background", "replicate": "edge", "reflect": "mirror",

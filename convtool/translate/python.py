@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convtool.errors import UsageError
-from convtool.options import Activation
+from convtool.layers.options import Activation
 from convtool.translate.recipe import Map, Nested, Part, Recipe, Run
 from convtool.translate.sliding import HEAD, NUMPY, OPENCV, SCIPY, TORCH, Sliding
 

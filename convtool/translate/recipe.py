@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from convtool.channels import Affine
 from convtool.errors import UsageError
-from convtool.naming import Target
-from convtool.options import Activation, Pool, Range
-from convtool.picture import Layout
-from convtool.planning import LayerPlan, MapPlan, Member, StackPlan
-from convtool.tone import FULL, MIDDLE
+from convtool.layers.channels import Affine
+from convtool.layers.options import Activation, Pool
+from convtool.layers.plan import LayerPlan, MapPlan, Member, StackPlan
+from convtool.pictures.picture import Layout
+from convtool.runs.naming import Target
+from convtool.tone.ranges import Range
+from convtool.tone.toner import FULL, MIDDLE
 from convtool.tuples import NamedTuple
 
 Nested = list[Any]

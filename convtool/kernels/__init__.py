@@ -1,0 +1,1 @@
+"""Kernels: weights by name, by formula and from files."""

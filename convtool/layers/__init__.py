@@ -1,0 +1,1 @@
+"""What a run computes: kernels on pictures, layer by layer."""

@@ -1,0 +1,1 @@
+"""Pictures in and out, and what survives beside their samples."""

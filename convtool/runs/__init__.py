@@ -1,0 +1,1 @@
+"""A run over many inputs: names, workers, results."""

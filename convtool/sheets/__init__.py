@@ -1,0 +1,1 @@
+"""Contact sheets: the input and its maps side by side."""

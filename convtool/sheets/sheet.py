@@ -1,0 +1,152 @@
+"""Contact sheets: small pictures in rows, each with its label, as one PNG or one HTML page."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Iterable, Sequence
+from functools import cache
+from math import ceil, sqrt
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from convtool.console import shown
+from convtool.pictures.png.rows import PngWriter
+from convtool.sheets.cells import Cell
+
+FORMATS = ("png", "html")
+SIDES = ((4, 360), (9, 280), (25, 220), (1 << 30, 176))
+"""About how many pixels a side a small picture has, by how many there are at most."""
+HTML_SIDE = 280
+
+GAP = 14
+LABEL = 170
+"""Least width of a cell, for the sake of its text."""
+SIZES = (14, 12)
+"""Height of the letters of label and facts, in pixels."""
+LINES = (17, 15)
+INK, GREY_INK, PAPER = (20, 20, 20), (95, 95, 95), (255, 255, 255)
+SHAPE = 1.5
+"""How wide a sheet is for its height, about."""
+
+
+def side_for(count: int, format_name: str) -> int:
+    """About how large each of so many small pictures is."""
+    return HTML_SIDE if format_name == "html" else next(side for most, side in SIDES if count <= most)
+
+
+def write_sheet(found: Iterable[Cell], title: str, format_name: str, file: IO[bytes]) -> None:
+    """Write cells, the input first, to a binary file."""
+    if format_name == "html":
+        file.write(_page(list(found), title).encode("utf-8", "backslashreplace"))
+        return
+    sheet = _drawn(list(found))
+    with PngWriter(file, sheet.shape[0], sheet.shape[1], 3, 8) as png:
+        png.write(sheet)
+
+
+def _drawn(found: Sequence[Cell]) -> NDArray[np.uint8]:
+    """All cells on one sheet, uint8 (H, W, 3)."""
+    height = max(cell.picture.shape[0] for cell in found)
+    width = max(*(cell.picture.shape[1] for cell in found), LABEL)
+    across, down = width + GAP, height + sum(LINES) + 4 + GAP
+    columns = min(len(found), max(1, round(sqrt(SHAPE * len(found) * down / across))))
+    if len(found) <= 3 and across < 2 * down:
+        columns = len(found)
+    rows = ceil(len(found) / columns)
+    columns = ceil(len(found) / rows)
+    image = Image.new("RGB", (GAP + columns * across, GAP + rows * down), PAPER)
+    draw = ImageDraw.Draw(image)
+    for at, cell in enumerate(found):
+        x, y = GAP + at % columns * across, GAP + at // columns * down
+        top, left = y + height - cell.picture.shape[0], x + (width - cell.picture.shape[1]) // 2
+        image.paste(Image.fromarray(cell.picture), (left, top))
+        edge = (left - 1, top - 1, left + cell.picture.shape[1], top + cell.picture.shape[0])
+        draw.rectangle(edge, outline=(200, 200, 200))
+        text_y = y + height + 4
+        for text, size, line, ink in zip((cell.label, cell.facts), SIZES, LINES, (INK, GREY_INK), strict=True):
+            draw.text((x, text_y), fitting(drawable(shown(text)), size, width), font=_font(size), fill=ink)
+            text_y += line
+    return np.asarray(image)
+
+
+@cache
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size)
+
+
+@cache
+def _has_glyph(letter: str) -> bool:
+    """Whether the font draws a letter, and not the box that stands for all it lacks."""
+    font = _font(SIZES[0])
+    return letter.isspace() or bytes(font.getmask(letter)) != bytes(font.getmask("\U0010fffd"))
+
+
+def drawable(text: str) -> str:
+    """Text with escapes for what the font lacks: 锐化 becomes ``\\u9510\\u5316``."""
+    return "".join(
+        letter if letter.isascii() or _has_glyph(letter) else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
+
+
+def fitting(text: str, size: int, width: int) -> str:
+    """Text that is at most ``width`` pixels long, its middle left out where it is longer: ends tell maps apart."""
+    font = _font(size)
+    if font.getlength(text) <= width:
+        return text
+    keep = len(text) - 1
+    while keep > 2:
+        head = keep // 2
+        short = f"{text[:head]}…{text[len(text) - (keep - head) :]}" if _has_glyph("…") else text[:keep]
+        if font.getlength(short) <= width:
+            return short
+        keep -= 1
+    return text[:2]
+
+
+STYLE = """\
+body{margin:24px;font:15px/1.4 system-ui,sans-serif;color:#141414;background:#fff}
+h1{font-size:19px;font-weight:600}
+main{display:flex;flex-wrap:wrap;gap:16px;align-items:flex-end}
+figure{margin:0;position:relative}
+img{display:block;outline:1px solid #c8c8c8;image-rendering:auto;max-width:100%}
+figcaption{max-width:var(--w);overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+small{color:#5f5f5f;display:block;visibility:hidden}
+figure:hover small,figure:focus small{visibility:visible}
+figure:hover img,figure:focus img{outline:2px solid #1f6feb}
+"""
+
+
+def _page(found: Sequence[Cell], title: str) -> str:
+    """One page that needs nothing beside it: what is known of a map shows where the pointer is."""
+    figures = []
+    for cell in found:
+        name, facts = html.escape(shown(cell.label)), html.escape(shown(cell.facts))
+        height, width = cell.picture.shape[:2]
+        figures.append(
+            f'<figure tabindex="0" title="{name}: {facts}" style="--w:{max(width, LABEL)}px">'
+            f'<img width="{width}" height="{height}" alt="{name}" src="data:image/png;base64,{_inlined(cell)}">'
+            f"<figcaption>{name}<small>{facts}</small></figcaption></figure>"
+        )
+    heading = html.escape(shown(title))
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{heading}</title>\n<style>\n{STYLE}</style>\n<h1>{heading}</h1>\n<main>\n"
+        + "\n".join(figures)
+        + "\n</main>\n</html>\n"
+    )
+
+
+def _inlined(cell: Cell) -> str:
+    from base64 import b64encode
+
+    buffer = io.BytesIO()
+    height, width = cell.picture.shape[:2]
+    with PngWriter(buffer, height, width, 3, 8) as png:
+        png.write(cell.picture)
+    return b64encode(buffer.getvalue()).decode("ascii")
