@@ -23,7 +23,7 @@ test:
 	$(PY) -m pytest -n auto
 
 fuzz:
-	$(PY) -m tests.fuzz.run $(FUZZ)
+	$(PY) -m tests.faults.fuzz.run $(FUZZ)
 
 pictures:
 	$(PY) docs/make_pictures.py

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from convtool.explain.page import render
-from tests.browser import browser
-from tests.pages import photo
+from tests.support.browser import browser
+from tests.support.pages import photo
 
 if TYPE_CHECKING:
     from playwright.sync_api import CDPSession

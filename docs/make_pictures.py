@@ -23,7 +23,7 @@ from convtool.layers.stack import Layer, make_stack
 from convtool.pictures.picture import picture_from_array
 from convtool.sheets.cells import cells
 from convtool.sheets.sheet import write_sheet
-from tests.trained import first_layer
+from tests.support.trained import first_layer
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"

@@ -15,8 +15,8 @@ sys.path.insert(0, str(ROOT))
 
 from convtool.explain.model import Explanation  # noqa: E402
 from convtool.explain.page import render  # noqa: E402
-from tests.browser import browser  # noqa: E402
-from tests.pages import demo, photo  # noqa: E402
+from tests.support.browser import browser  # noqa: E402
+from tests.support.pages import demo, photo  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
 LARGEST = 150_000

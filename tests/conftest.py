@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from convtool.cli import main
-from tests.pictures import Run
+from tests.support.pictures import Run
 
 # A shell's background jobs ignore Ctrl-C, and so would the commands that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
