@@ -17,8 +17,8 @@ from convtool.explain.animation import animation
 from convtool.explain.demos import load_demo
 from convtool.explain.stepping import steps_of
 from convtool.kernels.library import Library
-from convtool.layers.maps import Settings
 from convtool.layers.plan import plan_stack
+from convtool.layers.settings import Settings
 from convtool.layers.stack import Layer, make_stack
 from convtool.pictures.picture import picture_from_array
 from convtool.sheets.cells import cells
@@ -73,7 +73,7 @@ def sheet(scene: Image.Image) -> None:
     layers = [Layer(tuple(Library().load_all(["kirsch"])), Settings(channels="luma"))]
     plan = plan_stack(make_stack(layers), picture.layout)
     with tempfile.TemporaryFile() as file:
-        write_sheet(cells("scene.png", picture, plan, {}, side=240, colormap=None), "scene.png", "png", file)
+        write_sheet(cells("scene.png", picture, plan, {}, side=240), file)
         Image.open(file).save(PICTURES / "sheet.jpg", quality=90)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from convtool import console
 from convtool.engine.core import name
@@ -15,6 +15,7 @@ from convtool.runs.batch import Failed, Job, Options, Result, Written, make_fold
 from convtool.runs.report import Report, json_line
 from convtool.runs.signals import recording, release
 from convtool.stdio import forsake_stdout, print_line
+from convtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from convtool.runs.inputs import Found
@@ -27,24 +28,33 @@ SECONDS_PER_BYTE, SECONDS_PER_FILE = 25e-9, 0.5e-3
 Events = Iterator[tuple[Job, Result | None]]
 
 
-def execute(jobs: Sequence[Job], found: Found, options: Options, given: dict[str, Any]) -> int:
-    """Work off all inputs and say what became of them; the exit code."""
+class Shown(NamedTuple):
+    """What of a run is printed."""
+
+    quiet: bool = False
+    verbose: bool = False
+    json: bool = False
+    """One line per map on stdout."""
+
+
+def execute(jobs: Sequence[Job], found: Found, options: Options, workers: int | None, shown: Shown) -> int:
+    """Carry out all jobs and say what became of them; the exit code. ``workers`` is None for one on each core."""
     make_folders(jobs)
     report = Report(len(jobs) + len(found.failures))
-    teller = _Teller(report, quiet=given["quiet"], verbose=given["verbose"], json=given["json_"])
+    teller = _Teller(report, shown)
     for path, reason in found.failures:
         report.add(Failed(path, reason))
         teller.tell(Failed(path, reason))
-    with console.Progress(len(jobs), enabled=not given["quiet"]) as progress:
+    with console.Progress(len(jobs), enabled=not shown.quiet) as progress:
         try:
-            stopped = _carry_out(jobs, options, given["jobs"] or cores(), teller, progress)
+            stopped = _carry_out(jobs, options, workers or cores(), teller, progress)
         except (KeyboardInterrupt, Terminated) as stop:  # while workers are started or ended
             stopped = stop
     if stopped is not None:
         on = "; --skip-existing does the rest" if report.inputs > 1 and not options.force else ""
         console.say(f"interrupted: {report.done} of {report.inputs} done{on}")
         return stopped.exit_code if isinstance(stopped, Terminated) else 130
-    _summarise(report, found, quiet=given["quiet"], verbose=given["verbose"])
+    _summarise(report, found, shown)
     return report.exit_code
 
 
@@ -107,12 +117,12 @@ def _nothing() -> Events:
 class _Teller:
     """Says what becomes of inputs, and counts it."""
 
-    def __init__(self, report: Report, *, quiet: bool, verbose: bool, json: bool) -> None:
+    def __init__(self, report: Report, shown: Shown) -> None:
         self.report = report
         self.hurried = False
         """The run was stopped: nobody waits for a reader that does not read."""
         self._untold: Result | None = None
-        self._quiet, self._verbose, self._json = quiet, verbose, json
+        self._shown = shown
 
     def follow(self, events: Events, progress: console.Progress) -> None:
         """Tell of results as they come."""
@@ -138,7 +148,7 @@ class _Teller:
 
     def tell(self, result: Result) -> None:
         """Tell of one result."""
-        if self._json:
+        if self._shown.json:
             if self.hurried:
                 forsake_stdout()
             line = json_line(result)
@@ -146,11 +156,11 @@ class _Teller:
             print_line(line)
         if isinstance(result, Failed):
             console.say(f"{console.input_name(result.path)}: {result.reason}")
-        elif isinstance(result, Written) and not self._quiet:
+        elif isinstance(result, Written) and not self._shown.quiet:
             source, target = result.work.source.path, result.work.target.path
             for note in result.notes:
                 console.say(f"{console.input_name(source)}: {note}")
-            if self._verbose and result.frame == 0:
+            if self._shown.verbose and result.frame == 0:
                 console.say(f"{source} -> {target}  {result.layout}  {result.methods}")
                 console.say(f"  because {result.reasons}")
 
@@ -164,16 +174,16 @@ def _is_last(result: Result, job: Job) -> bool:
     )
 
 
-def _summarise(report: Report, found: Found, *, quiet: bool, verbose: bool) -> None:
+def _summarise(report: Report, found: Found, shown: Shown) -> None:
     """The summary: on a terminal or when asked for, and always if something failed."""
     several = report.failed and report.inputs > 1
-    if quiet or not (several or verbose or report.verified or console.is_terminal()):
+    if shown.quiet or not (several or shown.verbose or report.verified or console.is_terminal()):
         return
     for line in report.summary():
         console.say(line)
     if found.others:
         console.say(f"{found.others:,} other file{'' if found.others == 1 else 's'} passed over{_some(found)}")
-    if verbose:
+    if shown.verbose:
         console.say(f"engine: {name()}")
 
 

@@ -136,12 +136,12 @@ def _list(library: Library) -> None:
     families: dict[str, list[Definition]] = {}
     for definition, _ in library.names():
         families.setdefault(definition.path.stem, []).append(definition)
-    width = max(len(d.name) for found in families.values() for d in found) + 2
-    kind = max(len(_kind(d)) for found in families.values() for d in found) + 2
+    kinds = {d.name: _kind(d, library) for found in families.values() for d in found}
+    width, kind = (max(map(len, words)) + 2 for words in (kinds, kinds.values()))
     lines: list[Line] = []
     for family, found in families.items():
         lines.append((Piece(family),))
-        lines += [(Piece(f"  {d.name:<{width}}{_kind(d):<{kind}}{d.summary}"),) for d in found]
+        lines += [(Piece(f"  {d.name:<{width}}{kinds[d.name]:<{kind}}{d.summary}"),) for d in found]
     console.draw(lines)
     _say_notes(library)
 
@@ -151,15 +151,18 @@ def _say_notes(library: Library) -> None:
         console.say(note)
 
 
-def _kind(definition: Definition) -> str:
+def _kind(definition: Definition, library: Library) -> str:
     """What a name gives, in a word or two."""
     if definition.maps:
         return f"{len(definition.maps)} maps"
     if definition.rotations > 1:
         return f"{definition.rotations} maps"
-    if definition.generator:
+    shape = definition.shape
+    if definition.generator and definition.generator != definition.name:
+        shape = library.build(definition).kernels[0].size
+    elif definition.generator:
         from convtool.kernels.generators import GENERATORS
 
         return ":" + ",".join(parameter.name for parameter in GENERATORS[definition.generator].parameters)
-    size = f"{definition.shape[-2]}x{definition.shape[-1]}"
-    return f"{size} depth {definition.shape[0]}" if len(definition.shape) == 3 else size
+    size = f"{shape[-2]}x{shape[-1]}"
+    return f"{size} depth {shape[0]}" if len(shape) == 3 else size

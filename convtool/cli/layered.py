@@ -1,4 +1,4 @@
-"""Options that belong to the layer they stand behind: ``--then SPEC`` begins the next one.
+"""Options that belong to the layer after whose kernel they stand: ``--then SPEC`` begins the next one.
 
     convtool apply img.png -k gaussian:sigma=1.4 --pad 0 --then sobel --merge magnitude -o edges.png
                            `------- layer 1 ----------' `-------- layer 2 ------------'
@@ -9,135 +9,119 @@ and the inputs may stand anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtool.cli import types
+from convtool.cli.groups import EVERYDAY, GroupedCommand, option
+from convtool.cli.types import Parsed
 from convtool.errors import UsageError
-from convtool.layers import options
+from convtool.layers.settings import LAYER, RUN, SCALING, Option, Settings, scaling_of, settings_of
+from convtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from convtool.kernels.library import Library
-    from convtool.layers.maps import Settings
     from convtool.layers.stack import Layer, Stack
 
 THEN = "--then"
-OPTION_NAMES = {"kernels": "kernel", "bias_from": "bias-from"}
-LAYER = (
-    *("kernels", "stride", "pad", "border", "dilation", "channels", "flip", "bias", "bias_from"),
-    *("merge", "activation", "pool", "groups", "maps"),
-)
-"""Parameters of a layer; all others are of the run."""
+OWN = {"kernels": "kernel", "bias_from": "bias-from", **{row.name: row.name for row in LAYER}}
+"""Parameters of a layer and the options that fill them; all other parameters are of the run."""
 
-Given = dict[str, Any]
+
+class LayerWords(NamedTuple):
+    """The options of one layer, checked."""
+
+    kernels: tuple[str, ...]
+    bias_from: str | None
+    settings: Settings
+    """Those of the layer alone; what belongs to the run is by default."""
+    typed: tuple[str, ...]
+    """Names of the options that were given."""
+
+
+class StackWords(NamedTuple):
+    """The options that say what is computed, checked."""
+
+    layers: tuple[LayerWords, ...]
+    stack: str | None
+    run: Mapping[str, object]
+    """Values of the options of the whole run, by their names; None for one that was not given."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the run, without those of any layer."""
+        return self.over(Settings())
+
+    def over(self, base: Settings) -> Settings:
+        """The settings of the run, where nothing is said those of ``base``."""
+        scaling = scaling_of(self.run, base.scaling)
+        return settings_of(RUN, self.run, Settings(range=base.range, scaling=scaling))
 
 
 def _only_one(_: click.Context, __: click.Parameter, stacks: tuple[str, ...]) -> str | None:
     """The one stack: of several, click would take the last without a word."""
     if len(stacks) > 1:
-        raise UsageError("--stack is given twice, and a run takes one; --then adds layers behind it")
+        raise UsageError("--stack is given twice, and a run takes one; --then adds layers after it")
     return stacks[0] if stacks else None
 
 
+def row_option(row: Option) -> Callable[[Any], Any]:
+    """An option of the command line from its row."""
+    words = ([f"-{row.letter}"] if row.letter else []) + [f"--{row.name}"]
+    help_text = f"{row.help}  [{row.default}]" if row.default else row.help
+    if not row.value:
+        return option(*words, group=row.group, is_flag=True, help=help_text)
+    return option(*words, group=row.group, type=Parsed(row.value, row.read), help=help_text)
+
+
 OPTIONS = (
-    click.option(
-        "-k",
-        "--kernel",
-        "kernels",
-        multiple=True,
-        metavar="SPEC",
-        help='Name, name:param=V, name@ANGLE, file, file#name or weights "1 2 1; 2 4 2"; repeatable.',
-    ),
-    click.option("--kernel-dir", metavar="DIR", help="Look kernels up here first."),
-    click.option("-s", "--stride", type=types.STRIDE, default="1", help="Step of the window, rows x columns.  [1]"),
-    click.option(
-        "-p", "--pad", type=types.PADDING, default="same", help="N, NxM, T,R,B,L, same, valid or full.  [same]"
-    ),
-    click.option(
-        "-b",
-        "--border",
-        type=types.BORDER,
-        help="zeros, constant=V, replicate, reflect, symmetric, circular.  [reflect for same, else zeros]",
-    ),
-    click.option("--dilation", type=types.DILATION, default="1", help="Distance between taps, rows x columns.  [1]"),
-    click.option(
-        "--channels",
-        type=types.word("channels", options.CHANNELS),
-        help="each, sum (one plane), luma, or one of r g b a.  [sum for kernels with depth, else each]",
-    ),
-    click.option("--flip", is_flag=True, help="Turn the weights by 180 degrees; the anchor stays."),
-    click.option("--bias", type=types.NUMBER, help="Replace the kernel's bias, in sample units."),
-    click.option("--bias-from", metavar="FILE#NAME", help="Take the biases from an array, one a kernel."),
-    click.option(
-        "--groups",
-        type=types.GROUPS,
-        default="1",
-        help="Groups of channels, each seen by its share of the kernels.  [1]",
-    ),
-    click.option("--maps", type=types.MAPS, help="Use these kernels only, counted from 0: 0,3,8-11.  [all]"),
-    click.option(
-        "--activation",
-        type=types.ACTIVATION,
-        help="none, relu, leaky:A, abs, sigmoid or tanh, behind the bias.  [none]",
-    ),
-    click.option(
-        "--pool", type=types.POOL, help="max:N or avg:N, with a stride as in max:3:2, behind the activation.  [none]"
-    ),
-    click.option(
-        "--merge", type=types.word("merge", options.MERGES), help="Join the maps of each kernel set into one."
-    ),
-    click.option(
-        "--then",
-        multiple=True,
-        metavar="SPEC",
-        help="The next layer, on the float maps of the one before; --kernel to --merge behind it are its own.",
-    ),
-    click.option(
-        "--stack",
-        multiple=True,
-        callback=_only_one,
-        metavar="NAME|FILE",
-        help="Layers from a YAML file, or by name: edges, blobs, look.",
-    ),
-    click.option(
-        "--scale",
-        type=types.SCALE,
-        help="Multiply samples first, as in 1/255 (a kernel's scale is another thing: it multiplies weights).  [1]",
-    ),
-    click.option("--mean", type=types.MEAN, help="Then subtract this, one number a channel.  [0]"),
-    click.option("--std", type=types.STD, help="Then divide by this, one number a channel.  [1]"),
-    click.option(
-        "--order",
-        type=types.word("order", options.ORDERS),
-        help="Order in which kernels with depth see the channels: rgb or bgr.  [rgb]",
-    ),
-)
+    option("-k", "--kernel", "kernels", group=EVERYDAY, multiple=True, metavar="SPEC", help="Name, name:param=V, "
+           'name@ANGLE, file, file#name or weights as in "1 2 1; 2 4 2"; repeatable.'),
+    option("--kernel-dir", group="Kernel", metavar="DIR", help="Look kernels up here first."),
+    *(row_option(row) for row in LAYER),
+    option("--bias-from", group="Kernel", metavar="FILE#NAME", help="Take the biases from an array, one a kernel."),
+    option("--then", group="Layers", multiple=True, metavar="SPEC", help="Begin the next layer, on the float maps of "
+           "the one before; the options of a layer that follow are its own."),
+    option("--stack", group="Layers", multiple=True, callback=_only_one, metavar="NAME|FILE", help="Layers from a YAML "
+           "file, or by name: edges, blobs, look."),
+    *(row_option(row) for row in SCALING),
+)  # fmt: skip
 
 
 def layer_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Declare the options of layers, and of what comes before the first, on a command."""
-    for option in reversed(OPTIONS):
-        command = option(command)
+    for each in reversed(OPTIONS):
+        command = each(command)
     return command
 
 
-class LayeredCommand(click.Command):
-    """A command whose layer options start anew behind each ``--then``; ``ctx.params["layers"]`` holds those layers."""
+def run_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare those options of the whole run that have these names."""
+
+    def declare(command: Callable[..., Any]) -> Callable[..., Any]:
+        for row in reversed(RUN):
+            command = row_option(row)(command) if row.name in names else command
+        return command
+
+    return declare
+
+
+class LayeredCommand(GroupedCommand):
+    """A command whose layer options start anew after each ``--then``; its parameter ``words`` is a StackWords."""
 
     def make_parser(self, ctx: click.Context) -> Any:
         """A parser that knows ``-k`` by its whole word: click would first look for long options that resemble it."""
         parser = super().make_parser(ctx)
-        for word, option in parser._short_opt.items():
-            parser._long_opt.setdefault(word, option)
+        for word, found in parser._short_opt.items():
+            parser._long_opt.setdefault(word, found)
         return parser
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Hand the options behind every ``--then`` that are not a layer's to the command itself."""
+        """Hand the options after every ``--then`` that are not a layer's to the command itself."""
         head, *tails = _split(args)
-        layers: list[Given] = []
+        layers: list[LayerWords] = []
         words: list[str] = []
         inputs: list[str] = []
         for spec, tail in tails:
@@ -149,23 +133,30 @@ class LayeredCommand(click.Command):
                 if isinstance(param, click.Argument):
                     values = found.get(name)
                     inputs += values if isinstance(values, (list, tuple)) else []
-                elif name not in LAYER and name in found:
+                elif name not in OWN and name in found:
                     words += [param.opts[-1]] if getattr(param, "is_flag", False) else [param.opts[-1], found[name]]
         dash = ["--"] if "--" not in head[1] and any(text.startswith("-") and text != "-" for text in inputs) else []
         left = super().parse_args(ctx, [*words, *head[1], *dash, *inputs])
-        ctx.params["layers"] = layers
-        ctx.params["explicit"] = {
-            name for name in LAYER if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        }
+        first = layer_words({name: ctx.params.pop(name) for name in OWN})
+        run = {row.name: ctx.params.pop(row.name, None) for row in (*RUN, *SCALING)}
+        del ctx.params["then"]
+        ctx.params["words"] = StackWords((first, *layers), ctx.params.pop("stack"), run)
         return left
 
-    def _layer(self, ctx: click.Context, found: Given) -> Given:
+    def _layer(self, ctx: click.Context, found: dict[str, Any]) -> LayerWords:
         own = click.Context(self, parent=ctx.parent, info_name=ctx.info_name)
         for param in self.params:
-            if param.name in LAYER:
+            if param.name in OWN:
                 param.handle_parse_result(own, {param.name: found[param.name]} if param.name in found else {}, [])
-        # What is not given may be a mark of click's own, an enumeration; None says the same.
-        return {name: None if isinstance(own.params.get(name), Enum) else own.params.get(name) for name in LAYER}
+        return layer_words(own.params)
+
+
+def layer_words(given: Mapping[str, Any]) -> LayerWords:
+    """The options of a layer from click's parameters."""
+    # What is not given may be a mark of click's own, an enumeration.
+    values = {name: None if isinstance(value, Enum) else value for name, value in given.items() if name in OWN}
+    typed = tuple(name for name in OWN if values.get(name) not in (None, False, ()))
+    return LayerWords(tuple(values["kernels"] or ()), values.get("bias_from"), settings_of(LAYER, values), typed)
 
 
 def _split(args: list[str]) -> list[tuple[str, list[str]]]:
@@ -191,71 +182,35 @@ def _split(args: list[str]) -> list[tuple[str, list[str]]]:
     return parts
 
 
-def stack_of(given: Given, library: Library) -> Stack:
+def stack_of(words: StackWords, library: Library) -> Stack:
     """The layers that the options ask for; raises UsageError or KernelError."""
-    from convtool.layers.maps import Settings
-    from convtool.layers.options import Scaling
     from convtool.layers.stack import make_stack
 
-    layers: list[Given] = [given, *given["layers"]]
+    first, *others = words.layers
     named = None
-    if given["stack"] is not None:
+    if words.stack is not None:
         from convtool.layers.stack_file import load_stack
 
-        own = next((name for name in LAYER if name in given["explicit"]), None)
-        if own is not None:
-            way = f"--then adds layers, as in --then {given['kernels'][0]}" if own == "kernels" else "leave it out"
-            what = f"--{OPTION_NAMES.get(own, own)}"
-            raise UsageError(f"--stack brings its own kernels and their options, {what} too; {way}")
-        named = load_stack(given["stack"], library)
-        layers = layers[1:]
-    elif not given["kernels"]:
+        if first.typed:
+            own = first.typed[0]
+            way = f"--then adds layers, as in --then {first.kernels[0]}" if own == "kernels" else "leave it out"
+            raise UsageError(f"--stack brings its own kernels and their options, --{OWN[own]} too; {way}")
+        named = load_stack(words.stack, library)
+    elif not first.kernels:
         raise UsageError("no kernel; give one with -k, as in -k sobel (`convtool kernels` lists the names)")
-    theirs = named.settings if named else Settings()
-    scaling = theirs.scaling
-    run = Settings(
-        range=given.get("range_") or theirs.range,
-        dtype=given.get("dtype"),
-        alpha=given.get("alpha", "weighted"),
-        linear=given.get("linear", False),
-        scaling=Scaling(
-            scale=given["scale"] or scaling.scale,
-            mean=given["mean"] or scaling.mean,
-            std=given["std"] or scaling.std,
-            order=given["order"] or scaling.order,
-        ),
-    )
-    found = [] if named is None else list(named.with_run(**run_words(run)).layers)
-    return make_stack([*found, *(layer_of(each, library, run) for each in layers)], named.name if named else "")
+    run = words.over(named.settings) if named else words.settings
+    found = list(named.in_run(run).layers) if named else [layer_of(first, library, run)]
+    return make_stack([*found, *(layer_of(each, library, run) for each in others)], named.name if named else "")
 
 
-def run_words(settings: Settings) -> dict[str, object]:
-    """Those settings that belong to the whole run."""
-    return {name: getattr(settings, name) for name in ("range", "dtype", "alpha", "linear", "scaling")}
-
-
-def layer_of(given: Given, library: Library, run: Settings) -> Layer:
+def layer_of(words: LayerWords, library: Library, run: Settings) -> Layer:
     """A layer from its options; ``run`` holds what belongs to the whole run."""
     from convtool.kernels.construction import with_biases
     from convtool.layers.stack import Layer
 
-    sets = library.load_all(given["kernels"])
-    if given["bias_from"] is not None:
-        if given["bias"] is not None:
+    sets = library.load_all(list(words.kernels))
+    if words.bias_from is not None:
+        if words.settings.bias is not None:
             raise UsageError("--bias and --bias-from contradict each other; give one of them")
-        sets = with_biases(sets, given["bias_from"])
-    settings = run._replace(
-        stride=given["stride"],
-        padding=given["pad"],
-        border=given["border"],
-        dilation=given["dilation"],
-        channels=given["channels"],
-        flip=given["flip"],
-        bias=given["bias"],
-        merge=given["merge"],
-        groups=given["groups"],
-        maps=given["maps"],
-        activation=given["activation"],
-        pool=given["pool"],
-    )
-    return Layer(tuple(sets), settings)
+        sets = with_biases(sets, words.bias_from)
+    return Layer(tuple(sets), words.settings.in_run(run))

@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import re
+from json import dumps
 from pathlib import Path
 from typing import Any
 
 import click
 
 from convtool import console
-from convtool.cli import types
-from convtool.cli.layered import LayeredCommand, layer_options, stack_of
+from convtool.cli.groups import option
+from convtool.cli.layered import LayeredCommand, StackWords, layer_options, run_options, stack_of
 from convtool.errors import ConvtoolError, InputError, UsageError
-from convtool.layers import options
 from convtool.pictures import limits
 from convtool.stdio import check_stdout, print_line
 from convtool.text import parse_count
 
-EPILOG = """\b
-Examples:
-  convtool plan 8x8 -k sharpen -p 0              one channel; 9 weights against 64 x 36
-  convtool plan 224x224x3 --stack edges          rows, columns, channels
-  convtool plan photo.jpg -k sobel --then gaussian:sigma=2
-\b
+EXAMPLES = """
+convtool plan 8x8 -k sharpen -p 0       one channel; 9 weights against 64 x 36
+convtool plan 224x224x3 --stack edges   rows, columns, channels
+convtool plan photo.jpg -k sobel --then gaussian:sigma=2
+"""
+
+EPILOG = """
 Parameters are counted as a convolutional layer has them: once, however many windows share them. "Fully connected" is
 a layer without sharing between the same inputs and outputs. Times are estimates for one thread of a desktop processor.
 """
 
 
-@click.command("plan", cls=LayeredCommand, epilog=EPILOG, short_help="Shapes, parameters and cost of layers.")
+@click.command("plan", cls=LayeredCommand, examples=EXAMPLES, epilog=EPILOG,
+               short_help="Shapes, parameters and cost of layers.")  # fmt: skip
 @click.argument("what", metavar="SIZE|IMAGE")
 @layer_options
-@click.option("--dtype", type=types.word("dtype", options.DTYPES), help="Sample type of the output.  [the input's]")
-@click.option("--alpha", type=types.word("alpha", options.ALPHAS), default="weighted", help="What transparency does.  "
-              "[weighted]")  # fmt: skip
-@click.option("--json", "json_", is_flag=True, help="One JSON line per layer on stdout.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-def command(**given: Any) -> int:
+@run_options("dtype", "alpha")
+@option("--json", group="Checking", is_flag=True, help="One JSON line per layer on stdout.")
+@option("--debug", group="Checking", is_flag=True, help="Show tracebacks.")
+def command(what: str, words: StackWords, kernel_dir: str | None, *, json: bool, debug: bool) -> int:
     """Show what layers do to a picture of some size: shapes, parameters, receptive field, cost.
 
     SIZE is rows x columns, or rows x columns x channels, as in 224x224x3; of IMAGE only the header is read.
@@ -48,18 +47,18 @@ def command(**given: Any) -> int:
     from convtool.layers.plan import plan_stack
     from convtool.layers.plan_table import plan_lines, plan_values
 
-    library = Library(given["kernel_dir"])
-    stack = stack_of(given, library)
+    library = Library(kernel_dir)
+    stack = stack_of(words, library)
     for note in library.notes:
         console.say(note)
-    layout = _layout(given["what"])
+    layout = _layout(what)
     try:
         facts = stack_facts(plan_stack(stack, layout))
     except ConvtoolError as error:
-        raise type(error)(f"{given['what']}: {error}") from None
-    if given["json_"]:
+        raise type(error)(f"{what}: {error}") from None
+    if json:
         for values in plan_values(facts):
-            print_line(json.dumps(values))
+            print_line(dumps(values))
         return 0
     for line in plan_lines(facts):
         print_line(console.shown(line))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from convtool.errors import UsageError
-from convtool.layers.maps import Settings
+from convtool.layers.settings import Settings
 from convtool.pictures.picture import Picture, picture_from_array
 from convtool.text import did_you_mean
 from convtool.tuples import NamedTuple

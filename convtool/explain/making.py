@@ -12,8 +12,9 @@ from convtool.explain.crops import automatic_crop, cropped
 from convtool.explain.model import Array, Crop, ExplainedMap, Explanation, Filter, Source
 from convtool.kernels.kernel import Kernel, KernelSet
 from convtool.layers.filtering import filter_map
-from convtool.layers.maps import Settings, list_maps
+from convtool.layers.maps import list_maps
 from convtool.layers.plan import MapPlan, Member, plan_map
+from convtool.layers.settings import Settings
 from convtool.layers.stack import Layer, Stack
 from convtool.pictures.picture import Picture
 from convtool.runs.batch import implied
@@ -44,7 +45,7 @@ def explain(
     size = picture.layout.height, picture.layout.width
     source = Source(name, size, crop)
     part = picture if crop is None else cropped(picture, crop)
-    naming = make_naming(None, None, stdin=False, raw=_raw(settings))
+    naming = make_naming(None, None, stdin=False, raw=settings.raw)
     labels = [MapName(spec.label, spec.kernel, at) for at, spec in enumerate(list_maps(sets, settings))]
     targets = naming.targets(NamedSource(name), labels)
     own = implied(Stack((Layer(tuple(sets), settings),)), targets[0].format).settings
@@ -89,11 +90,6 @@ def explain_part(
         return whole
     part = explain(picture, sets, settings, name=whole.source.name, command=whole.command, crop=crop, demo=whole.demo)
     return replace(part, source=part.source._replace(automatic=True))
-
-
-def _raw(settings: Settings) -> bool:
-    """Whether samples are written as they are, as the command line sees it."""
-    return settings.dtype == "float32" or (settings.range is not None and settings.range.how == "raw")
 
 
 class _Planes:

@@ -32,9 +32,9 @@ from convtool.explain.sums import Taps, Window, slices_of, window_of
 from convtool.explain.toning import Number, Step, tone_steps
 from convtool.layers.filtering import FeatureMap
 from convtool.layers.map_run import weighted_sum
-from convtool.layers.maps import Settings
 from convtool.layers.merging import merge
 from convtool.layers.plan import MapPlan, Member
+from convtool.layers.settings import Settings
 from convtool.pictures.picture import Picture
 from convtool.tone.extent import Extent
 from convtool.tone.ranges import Range

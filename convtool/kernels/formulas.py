@@ -317,3 +317,13 @@ def gabor(values: Values) -> Generated:
     shift_cos, shift_sin = _direction(values["phase"])
     turn = 2 * math.pi / float(wavelength) * a
     return Generated(envelope / envelope.sum() * (np.cos(turn) * shift_cos - np.sin(turn) * shift_sin))
+
+
+LAWS = ((1, 4, 6, 4, 1), (-1, -2, 0, 2, 1), (-1, 0, 2, 0, -1), (-1, 2, 0, -2, 1), (1, -4, 6, -4, 1))
+"""Level, edge, spot, wave and ripple (K. Laws, Textured image segmentation, 1980)."""
+
+
+def laws(values: Values) -> Generated:
+    """A texture pattern of five numbers down the columns times one along the rows, as whole numbers."""
+    integers = np.outer(LAWS[int(values["down"])], LAWS[int(values["along"])])
+    return Generated(integers.astype(np.float64), integers, Fraction(1))

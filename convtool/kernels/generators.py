@@ -156,6 +156,14 @@ _ALL = (
         ),
         formulas.gabor,
     ),
+    Generator(
+        "laws",
+        tuple(
+            Parameter(name, 0, 0, len(formulas.LAWS) - 1, True, f"pattern {where}: level, edge, spot, wave, ripple")
+            for name, where in (("down", "of the columns"), ("along", "of the rows"))
+        ),
+        formulas.laws,
+    ),
 )
 
 GENERATORS: Mapping[str, Generator] = MappingProxyType({generator.name: generator for generator in _ALL})

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.engine import sample_bounds
 from convtool.engine.border import Rows
+from convtool.engine.convolution import sample_bounds
 from convtool.engine.geometry import Geometry
 from convtool.errors import GeometryError
 from convtool.kernels.kernel import Kernel

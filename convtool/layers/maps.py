@@ -5,56 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from convtool.engine.geometry import Padding, Pair
 from convtool.errors import KernelError, UsageError
 from convtool.kernels.definitions import fold
 from convtool.kernels.kernel import MAX_MAPS, Kernel, KernelSet
-from convtool.layers.options import Activation, Pool, Scaling
+from convtool.layers.settings import Settings
 from convtool.tone.ranges import Range
 from convtool.tuples import NamedTuple
 
 CLIP = Range("clip")
-
-
-class Settings(NamedTuple):
-    """What is to be computed, apart from the kernels; the defaults of the command line and of ``apply``.
-
-    Up to ``pool`` they belong to one layer; ``range`` and those behind it to the whole run.
-    """
-
-    stride: Pair = (1, 1)
-    padding: Padding = "same"
-    border: tuple[str, float] | None = None
-    """(mode, constant); None is reflect for same padding, zeros otherwise."""
-    dilation: Pair = (1, 1)
-    channels: str | None = None
-    """None is sum for a kernel with depth, each otherwise."""
-    flip: bool = False
-    bias: float | None = None
-    """Replaces the kernel's own."""
-    merge: str | None = None
-    groups: int = 1
-    """Into how many groups the incoming channels are divided; each kernel sees those of its group."""
-    maps: tuple[int, ...] | None = None
-    """Places of the kernels that are used, None for all."""
-    activation: Activation | None = None
-    pool: Pool | None = None
-    range: Range | None = None
-    """None is the kernel's own, else clip."""
-    dtype: str | None = None
-    """None is the input's."""
-    alpha: str = "weighted"
-    linear: bool = False
-    """Filter in linear light; bias and the border's constant are in linear units then."""
-    scaling: Scaling = Scaling()
-    """What is done to the samples of the picture first."""
-
-    @property
-    def edge(self) -> tuple[str, float]:
-        """The border in force: (mode, constant)."""
-        if self.border is not None:
-            return self.border
-        return ("reflect" if self.padding == "same" else "zeros"), 0.0
 
 
 class Part(NamedTuple):

@@ -16,20 +16,16 @@ MERGES = ("magnitude", "max", "mean", "sum")
 CHANNELS = ("each", "sum", "luma", "r", "g", "b", "a")
 ALPHAS = ("weighted", "keep", "filter", "drop")
 DTYPES = ("uint8", "uint16", "float32")
-SHEETS = ("png", "html")
-TOOLS = ("numpy", "scipy", "opencv", "torch", "imagemagick")
-COLORMAPS = ("diverging", "grey", "uniform")
 ACTIVATIONS = ("none", "relu", "leaky", "abs", "sigmoid", "tanh")
 POOLS = ("max", "avg")
 ORDERS = ("rgb", "bgr")
-FORMAT_NAMES = ("png", "jpg", "tif", "webp", "bmp", "ppm", "pgm", "npy")
 
 MAX_PLACES = 4096
 """Most places that ``--maps`` names: no set has more maps."""
 
 
 class Activation(NamedTuple):
-    """What becomes of every value behind the sum and its bias; ``slope`` is leaky's, for values below 0."""
+    """What becomes of every value after the sum and its bias; ``slope`` is leaky's, for values below 0."""
 
     how: str
     slope: float = 0.0

@@ -16,16 +16,15 @@ from convtool.errors import GeometryError
 from convtool.kernels.kernel import Kernel
 from convtool.layers.channels import Selection, select
 from convtool.layers.layer_input import joined_layout, sizes
-from convtool.layers.maps import MapSpec, Part, Settings
+from convtool.layers.maps import MapSpec, Part
 from convtool.layers.options import Activation, Pool
+from convtool.layers.settings import RAW, Settings
 from convtool.layers.stack import Layer, Stack, stack_maps
 from convtool.pictures.picture import Layout
 from convtool.tone.light import SRGB, Light
-from convtool.tone.ranges import Range
 from convtool.tone.toner import FULL
 from convtool.tuples import NamedTuple
 
-RAW = Range("raw")
 FEWEST = 4
 """Filters from which computing them together is thought of: for fewer, the shorter way from a sum to a sample wins."""
 

@@ -7,7 +7,8 @@ from functools import lru_cache
 
 from convtool.errors import UsageError
 from convtool.kernels.kernel import KernelSet
-from convtool.layers.maps import MapSpec, Settings, layer_maps
+from convtool.layers.maps import MapSpec, layer_maps
+from convtool.layers.settings import Settings
 from convtool.tuples import NamedTuple
 
 MAX_LAYERS = 64
@@ -31,6 +32,10 @@ class Stack(NamedTuple):
     def settings(self) -> Settings:
         """Those of the last layer; what belongs to the run is the same in all of them."""
         return self.layers[-1].settings
+
+    def in_run(self, run: Settings) -> Stack:
+        """The same stack with all settings of the whole run taken from ``run``."""
+        return self._replace(layers=tuple(Layer(sets, own.in_run(run)) for sets, own in self.layers))
 
     def with_run(self, **changes: object) -> Stack:
         """The same stack with settings of the whole run (range, dtype, alpha, linear, scaling) changed."""

@@ -13,55 +13,32 @@ A stack is found by the name of its file in the folder ``stacks`` of the kernel 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from convtool.errors import ConvtoolError, KernelError, UsageError
 from convtool.kernels.construction import with_biases
 from convtool.kernels.definitions import check_definitions, check_name, fold
 from convtool.kernels.spec import YAML_SUFFIXES, parse_spec
 from convtool.kernels.yaml_nodes import Mapping, Node, Scalar, Sequence, read_yaml
-from convtool.layers import options
-from convtool.layers.maps import Settings
-from convtool.layers.options import Scaling
+from convtool.layers.settings import LAYER, RUN, SCALING, Option, Settings, scaling_of, settings_of
 from convtool.layers.stack import Layer, Stack, make_stack, stack_maps
-from convtool.text import choice, did_you_mean, parse_count, parse_float
-from convtool.tone import ranges
+from convtool.text import did_you_mean
 
 if TYPE_CHECKING:
     from convtool.kernels.library import Library
 
-Parse = Callable[[str], Any]
-
 FOLDER = "stacks"
 """Where a folder of kernels has its stacks."""
 
-LAYER_WORDS: dict[str, tuple[str, Parse]] = {
-    "stride": ("stride", lambda text: options.parse_pair(text, "stride")),
-    "pad": ("padding", options.parse_padding),
-    "border": ("border", options.parse_border),
-    "dilation": ("dilation", lambda text: options.parse_pair(text, "dilation")),
-    "channels": ("channels", lambda text: choice(text, "channels", options.CHANNELS)),
-    "flip": ("flip", lambda text: choice(text, "flip", ("true", "false")) == "true"),
-    "bias": ("bias", lambda text: parse_float(text, "bias")),
-    "groups": ("groups", lambda text: parse_count(text, "groups")),
-    "maps": ("maps", options.parse_maps),
-    "activation": ("activation", options.parse_activation),
-    "pool": ("pool", options.parse_pool),
-    "merge": ("merge", lambda text: choice(text, "merge", options.MERGES)),
-}
-"""Keys of a layer, the setting that each becomes, and how its text is read: as on the command line."""
+LAYER_ROWS = {row.name: row for row in LAYER}
+RUN_ROWS = {row.name: row for row in (*SCALING, *(row for row in RUN if row.name == "range"))}
+"""Options of a layer and of the whole that a file may have; their text is read as on the command line."""
 
-SCALING_WORDS: dict[str, Parse] = {
-    "scale": options.parse_scale,
-    "mean": lambda text: options.parse_numbers(text, "mean"),
-    "std": lambda text: options.parse_numbers(text, "std"),
-    "order": lambda text: choice(text, "order", options.ORDERS),
-}
-LAYER_KEYS = ("kernels", "bias-from", *LAYER_WORDS)
-KEYS = ("summary", "source", "layers", "kernels", "range", *SCALING_WORDS)
+LAYER_KEYS = ("kernels", "bias-from", *LAYER_ROWS)
+KEYS = ("summary", "source", "layers", "kernels", *RUN_ROWS)
 
 
 @dataclass(frozen=True)
@@ -135,11 +112,8 @@ def read_stack(path: Path, library: Library) -> StackFile:
             raise KernelError(f"{path}:{own.line}: kernels: maps names to definitions, as in a kernel file")
         library.adopt(path, check_definitions(own, path))
     reader = _Reader(path, library)
-    scaling = {
-        word: reader.value(word, nodes[word][1], parse) for word, parse in SCALING_WORDS.items() if word in nodes
-    }
-    range_ = reader.value("range", nodes["range"][1], ranges.parse_range) if "range" in nodes else None
-    run = Settings(range=range_, scaling=Scaling(**scaling))
+    given = {word: reader.value(word, nodes[word][1], row) for word, row in RUN_ROWS.items() if word in nodes}
+    run = settings_of(RUN, given)._replace(scaling=scaling_of(given))
     key, node = nodes["layers"]
     if not isinstance(node, Sequence) or not node.items:
         raise KernelError(f"{path}:{key.line}: layers: takes a list, one entry with kernels for each layer")
@@ -163,16 +137,15 @@ class _Reader:
         """One entry of the list of layers."""
         if not isinstance(node, Mapping):
             raise KernelError(f"{self.path}:{node.line}: layer {number}: takes keys, kernels and the layer's options")
-        settings: dict[str, Any] = {}
+        given: dict[str, object] = {}
         nodes: dict[str, Node] = {}
         for key, value in node.pairs:
             if key.text not in LAYER_KEYS:
                 hint = did_you_mean(key.text, LAYER_KEYS) or f"; known are {', '.join(LAYER_KEYS)}"
                 raise KernelError(f"{self.path}:{key.line}: layer {number}: unknown key {key.text!r}{hint}")
             nodes[key.text] = value
-            if key.text in LAYER_WORDS:
-                field, parse = LAYER_WORDS[key.text]
-                settings[field] = self.value(f"layer {number}: {key.text}", value, parse)
+            if key.text in LAYER_ROWS:
+                given[key.text] = self.value(f"layer {number}: {key.text}", value, LAYER_ROWS[key.text])
         if "kernels" not in nodes:
             raise KernelError(f"{self.path}:{node.line}: layer {number}: has no kernels")
         if "bias" in nodes and "bias-from" in nodes:
@@ -188,7 +161,7 @@ class _Reader:
             if str(error).startswith(f"{self.path}:"):  # it names a line of this file already
                 raise
             raise KernelError(f"{self.path}:{specs.line}: layer {number}: {error}") from None
-        return Layer(tuple(sets), run._replace(**settings))
+        return Layer(tuple(sets), settings_of(LAYER, given, run))
 
     def _spec(self, text: str) -> str:
         """A spec whose file, if it has one, is meant from where this file lies."""
@@ -203,11 +176,11 @@ class _Reader:
             raise KernelError(f"{self.path}:{node.line}: {key}: takes a piece of text")
         return node.text
 
-    def value(self, key: str, node: Node, parse: Parse) -> Any:
+    def value(self, key: str, node: Node, row: Option) -> object:
         """The value of an option, written as on the command line; several numbers may be a list."""
         text = ",".join(self.text(key, item) for item in _items(node))
         try:
-            return parse(text)
+            return row.read(text)
         except UsageError as error:
             raise KernelError(f"{self.path}:{node.line}: {key}: {error}") from None
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from convtool.pictures.picture import Layout
+from typing import TYPE_CHECKING
+
 from convtool.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from convtool.pictures.picture import Layout
 
 DEEP_EXTRA = "pip install 'convtool[deep]'"
 """What brings the libraries for more than 8 bits in colour."""

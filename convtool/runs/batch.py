@@ -15,15 +15,7 @@ from convtool.pictures.picture import Layout
 from convtool.pictures.writer import Encoding
 from convtool.runs.naming import MapName, Naming, Source, Target, check_collisions
 from convtool.tone.extent import Extent
-from convtool.tone.ranges import Range
 from convtool.tuples import NamedTuple
-
-
-class SheetOptions(NamedTuple):
-    """How contact sheets are made: ``png`` or ``html``, and the colours of maps; None: by what each is."""
-
-    format: str = "png"
-    colormap: str | None = None
 
 
 class Options(NamedTuple):
@@ -39,7 +31,7 @@ class Options(NamedTuple):
     verify: int = 0
     stdin: bytes | InputError = b""
     """What came in on standard input, or why it cannot be used."""
-    sheet: SheetOptions | None = None
+    sheet: bool = False
     """Also a contact sheet of every input."""
     threads: int = 1
     """Those that may work on one picture."""
@@ -173,18 +165,15 @@ def _jobs(sources: Sequence[Source], stack: Stack, options: Options) -> Iterator
         pairs = zip(stack_maps(own)[-1], targets, strict=True)
         works = tuple(Work(source, spec, index, target) for index, (spec, target) in enumerate(pairs))
         sheet = None
-        if options.sheet is not None:
-            sheet = SheetWork(source, naming.sheet_target(source, len(works), options.sheet.format))
+        if options.sheet:
+            sheet = SheetWork(source, naming.sheet_target(source, len(works)))
         yield Job(source, works, own, sheet)
 
 
 def implied(stack: Stack, format_name: str) -> Stack:
-    """``-f npy``, ``--range raw`` and ``--dtype float32`` each imply the others unless said."""
-    settings = stack.settings
-    raw_range = settings.range is not None and settings.range.how == "raw"
-    if format_name != "npy" and not raw_range and settings.dtype != "float32":
-        return stack
-    return stack.with_run(range=settings.range or Range("raw"), dtype=settings.dtype or "float32")
+    """The stack with what an output format implies."""
+    settings = stack.settings.implied(format_name)
+    return stack.with_run(range=settings.range, dtype=settings.dtype)
 
 
 def _check_counts(sources: Sequence[Source], jobs: Sequence[Job], naming: Naming) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from convtool.layers.filtering import FeatureMap
-from convtool.layers.maps import Settings
+from convtool.layers.settings import Settings
 from convtool.layers.streams import Stream
 from convtool.pictures.picture import Picture
 from convtool.pictures.writer import Encoding, encode, encode_frames, encode_strips

@@ -81,7 +81,7 @@ class Naming(NamedTuple):
         start, end = f"{_plainly(*folder)}{stem}_", f".{ext}"
         return [Target(start + name.label + end, format_name) for name in maps]
 
-    def sheet_target(self, source: Source, maps: int, ext: str) -> Target:
+    def sheet_target(self, source: Source, maps: int) -> Target:
         """Where the contact sheet of an input goes: ``{stem}_sheet``, or a template filled with the map ``sheet``.
 
         Raises UsageError for standard output, which holds one picture.
@@ -93,13 +93,13 @@ class Naming(NamedTuple):
         name = MapName("sheet", "sheet", maps)
         if self.kind == "file":
             path = Path(self.output)
-            return Target(str(path.with_name(f"{path.stem}_sheet.{ext}")), ext)
+            return Target(str(path.with_name(f"{path.stem}_sheet.png")), "png")
         stem, own = self._stem_and_ext(source)
         if self.kind == "template":
             path = Path(self._filled(source, name, stem, own))
             mark = "" if "{map}" in self.output or "{kernel}" in self.output else "_sheet"
-            return Target(str(path.with_name(f"{path.stem}{mark}.{ext}")), ext)
-        return Target(str(self._folder(source) / f"{stem}_{name.label}.{ext}"), ext)
+            return Target(str(path.with_name(f"{path.stem}{mark}.png")), "png")
+        return Target(str(self._folder(source) / f"{stem}_{name.label}.png"), "png")
 
     def _folder(self, source: Source) -> Path:
         return Path(source.path).parent if self.kind == "beside" else Path(self.output) / source.parent

@@ -17,7 +17,7 @@ from convtool.pictures.picture import Layout, Picture
 from convtool.pictures.reader import read_layout, read_picture
 from convtool.pictures.writer import frames_refusal
 from convtool.runs.atomic import replacing
-from convtool.runs.batch import Drawn, Failed, Job, Options, Result, SheetOptions, SheetWork, Skipped, Work, Written
+from convtool.runs.batch import Drawn, Failed, Job, Options, Result, SheetWork, Skipped, Work, Written
 from convtool.runs.frame_maps import chosen_frames, light_for, write_maps, write_stream
 from convtool.runs.naming import Source
 from convtool.stdio import write_stdout
@@ -77,13 +77,12 @@ def _draw(work: SheetWork, picture: Picture, plan: StackPlan, clipped: dict[int,
     from convtool.sheets.cells import cells
     from convtool.sheets.sheet import side_for, write_sheet
 
-    asked = options.sheet or SheetOptions()
     name = "standard input" if work.source.stdin else Path(work.source.path).name
-    side = side_for(len(plan.maps) + 1, asked.format)
+    side = side_for(len(plan.maps) + 1)
     threads = _threads(sum(each.seconds for layer in plan.layers for each in layer.maps), options)
-    found = cells(name, picture, plan, clipped, side=side, colormap=asked.colormap, threads=threads)
+    found = cells(name, picture, plan, clipped, side=side, threads=threads)
     with replacing(Path(work.target.path)) as file:
-        write_sheet(found, name, asked.format, file)
+        write_sheet(found, file)
     return Drawn(work, len(plan.maps))
 
 

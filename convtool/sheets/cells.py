@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from convtool.layers.filtering import FeatureMap, filter_stack
 from convtool.layers.plan import MapPlan, StackPlan, plan_stack
 from convtool.pictures.picture import Picture
-from convtool.sheets.colormaps import coloured
+from convtool.sheets.colormaps import DIVERGING, GREY, coloured
 from convtool.sheets.thumbnails import averaged, averaged_under, enlarged, fitted
 from convtool.tone.ranges import Range
 from convtool.tone.toner import FULL
@@ -58,7 +58,6 @@ def cells(
     clipped: Mapping[int, int],
     *,
     side: int,
-    colormap: str | None,
     threads: int = 1,
 ) -> Iterator[Cell]:
     """The input and its maps, one after the other, about ``side`` pixels large; few maps at a time are in memory.
@@ -86,7 +85,7 @@ def cells(
             lost = next(written) if at in as_written else None
             shown = next(values) if at in of_values else lost
             assert shown is not None
-            yield _map(plan.maps[at], shown, clipped[at] if lost is None else lost.clipped, box, colormap)
+            yield _map(plan.maps[at], shown, clipped[at] if lost is None else lost.clipped, box)
 
 
 def held_bytes(plan: StackPlan) -> int:
@@ -105,7 +104,7 @@ def _input(picture: Picture, box: tuple[int, int]) -> NDArray[np.uint8]:
     return _finished(np.rint((mean / full).clip(0, 1) * 255), opacity, box)
 
 
-def _map(plan: MapPlan, shown: FeatureMap, clipped: int, box: tuple[int, int], colormap: str | None) -> Cell:
+def _map(plan: MapPlan, shown: FeatureMap, clipped: int, box: tuple[int, int]) -> Cell:
     """The cell of a map from its raw values, or from its samples as they are written."""
     extent, layout = shown.extent, shown.plan.layout
     facts = f"{_number(extent.low)} to {_number(extent.high)}"
@@ -127,22 +126,17 @@ def _map(plan: MapPlan, shown: FeatureMap, clipped: int, box: tuple[int, int], c
         network = not plan.settings.scaling.plain
         negative = unsaid and (network or float((samples[..., 0] < 0).mean()) > NEGATIVE_SHARE)
         signed = extent.low < 0 and (plan.spec.range.how != "clip" or negative)
-        shade = _shown(mean[..., 0], colormap or ("diverging" if signed else "grey"), plan)
+        shade = _shown(mean[..., 0], plan, signed=signed)
     return Cell(_finished(np.rint(shade), opacity, box), plan.spec.label, facts)
 
 
-def _shown(mean: Array, named: str, plan: MapPlan) -> Array:
-    """Raw values in the colours of a table: around zero, as the picture would be, or between their ends."""
-    if named == "diverging":
-        return coloured(mean, -_peak(mean), _peak(mean), named)
-    full = float(FULL[plan.source.dtype] * plan.scale)
-    low, high = float(mean.min()), float(mean.max())
-    if named == "grey" and plan.spec.range.how == "clip" and plan.layout.dtype != "float32":
-        return coloured(mean * float(plan.spec.range.gain), 0.0, full, named)
-    if named == "uniform":  # a few strong answers would leave all others the same colour
-        inner = np.quantile(mean, (1 - STRONG, STRONG)).tolist()
-        low, high = inner if inner[0] < inner[1] else (low, high)
-    return coloured(mean, min(low, 0.0) if named == "grey" else low, high, named)
+def _shown(mean: Array, plan: MapPlan, *, signed: bool) -> Array:
+    """Raw values in blue, white and red around zero, or in grey as the picture would be, or between their ends."""
+    if signed:
+        return coloured(mean, -_peak(mean), _peak(mean), DIVERGING)
+    if plan.spec.range.how == "clip" and plan.layout.dtype != "float32":
+        return coloured(mean * float(plan.spec.range.gain), 0.0, float(FULL[plan.source.dtype] * plan.scale), GREY)
+    return coloured(mean, min(float(mean.min()), 0.0), float(mean.max()), GREY)
 
 
 def _peak(values: Array) -> float:

@@ -1,13 +1,13 @@
 """Colours for the values of a map: tables of 256 RGB entries, made by formula.
 
-grey       black to white
-diverging  blue, white at zero, red: equal steps of lightness on both sides
-uniform    dark blue to light yellow: lightness rises evenly, so that equal steps of value look alike
+GREY       black to white
+DIVERGING  blue, white in the middle, red: equal steps of lightness on both sides
+
+Each is uint8 (256, 3), the smallest value first.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,26 +29,10 @@ LMS_TO_RGB = (
 2020)."""
 
 
-@cache
-def table(name: str) -> NDArray[np.uint8]:
-    """The colours of a map by name, uint8 (256, 3), smallest value first."""
-    at = np.linspace(0.0, 1.0, STEPS)
-    if name == "grey":
-        return np.repeat(np.arange(STEPS, dtype=np.uint8)[:, None], 3, axis=1)
-    if name == "uniform":
-        # Hue walks from blue over green to yellow; chroma stays where sRGB can follow at every lightness.
-        hue = np.deg2rad(285.0 - 180.0 * at)
-        chroma = 0.08 + 0.11 * at**4
-        return _srgb(0.20 + 0.75 * at, chroma * np.cos(hue), chroma * np.sin(hue))
-    side = np.abs(2 * at - 1)
-    # An even number of steps has no middle of its own: the two in the middle are both white.
-    side = np.maximum(side - 1 / (STEPS - 1), 0) * (STEPS - 1) / (STEPS - 2)
-    hue = np.deg2rad(np.where(at < 0.5, 262.0, 27.0))
-    chroma = 0.2 * np.sin(side * np.pi * 0.62)
-    return _srgb(1.0 - 0.55 * side, chroma * np.cos(hue), chroma * np.sin(hue))
+GREY = np.repeat(np.arange(STEPS, dtype=np.uint8)[:, None], 3, axis=1)
 
 
-def coloured(values: NDArray[Any], low: float, high: float, name: str) -> NDArray[np.uint8]:
+def coloured(values: NDArray[Any], low: float, high: float, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Values (H, W) from ``low`` to ``high`` as colours (H, W, 3); the ends take what lies beyond them.
 
     A map without extent is the middle of its table.
@@ -56,7 +40,7 @@ def coloured(values: NDArray[Any], low: float, high: float, name: str) -> NDArra
     span = high - low
     at = np.full(values.shape, 0.5) if span <= 0 else (values.astype(np.float64) - low) / span
     index = np.rint(np.nan_to_num(at, nan=0.5).clip(0, 1) * (STEPS - 1)).astype(np.intp)
-    found: NDArray[np.uint8] = table(name)[index]
+    found: NDArray[np.uint8] = table[index]
     return found
 
 
@@ -67,3 +51,16 @@ def _srgb(lightness: NDArray[Any], a: NDArray[Any], b: NDArray[Any]) -> NDArray[
     coded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     found: NDArray[np.uint8] = np.rint(coded.T * 255).astype(np.uint8)
     return found
+
+
+def _diverging() -> NDArray[np.uint8]:
+    at = np.linspace(0.0, 1.0, STEPS)
+    side = np.abs(2 * at - 1)
+    # An even number of steps has no middle of its own: the two in the middle are both white.
+    side = np.maximum(side - 1 / (STEPS - 1), 0) * (STEPS - 1) / (STEPS - 2)
+    hue = np.deg2rad(np.where(at < 0.5, 262.0, 27.0))
+    chroma = 0.2 * np.sin(side * np.pi * 0.62)
+    return _srgb(1.0 - 0.55 * side, chroma * np.cos(hue), chroma * np.sin(hue))
+
+
+DIVERGING = _diverging()

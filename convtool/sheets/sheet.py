@@ -1,9 +1,7 @@
-"""Contact sheets: small pictures in rows, each with its label, as one PNG or one HTML page."""
+"""Contact sheets: small pictures in rows, each with its label, as one PNG."""
 
 from __future__ import annotations
 
-import html
-import io
 from collections.abc import Iterable, Sequence
 from functools import cache
 from math import ceil, sqrt
@@ -17,10 +15,8 @@ from convtool.console import shown
 from convtool.pictures.png.rows import PngWriter
 from convtool.sheets.cells import Cell
 
-FORMATS = ("png", "html")
 SIDES = ((4, 360), (9, 280), (25, 220), (1 << 30, 176))
 """About how many pixels a side a small picture has, by how many there are at most."""
-HTML_SIDE = 280
 
 GAP = 14
 LABEL = 170
@@ -33,16 +29,13 @@ SHAPE = 1.5
 """How wide a sheet is for its height, about."""
 
 
-def side_for(count: int, format_name: str) -> int:
+def side_for(count: int) -> int:
     """About how large each of so many small pictures is."""
-    return HTML_SIDE if format_name == "html" else next(side for most, side in SIDES if count <= most)
+    return next(side for most, side in SIDES if count <= most)
 
 
-def write_sheet(found: Iterable[Cell], title: str, format_name: str, file: IO[bytes]) -> None:
+def write_sheet(found: Iterable[Cell], file: IO[bytes]) -> None:
     """Write cells, the input first, to a binary file."""
-    if format_name == "html":
-        file.write(_page(list(found), title).encode("utf-8", "backslashreplace"))
-        return
     sheet = _drawn(list(found))
     with PngWriter(file, sheet.shape[0], sheet.shape[1], 3, 8) as png:
         png.write(sheet)
@@ -106,47 +99,3 @@ def fitting(text: str, size: int, width: int) -> str:
             return short
         keep -= 1
     return text[:2]
-
-
-STYLE = """\
-body{margin:24px;font:15px/1.4 system-ui,sans-serif;color:#141414;background:#fff}
-h1{font-size:19px;font-weight:600}
-main{display:flex;flex-wrap:wrap;gap:16px;align-items:flex-end}
-figure{margin:0;position:relative}
-img{display:block;outline:1px solid #c8c8c8;image-rendering:auto;max-width:100%}
-figcaption{max-width:var(--w);overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
-small{color:#5f5f5f;display:block;visibility:hidden}
-figure:hover small,figure:focus small{visibility:visible}
-figure:hover img,figure:focus img{outline:2px solid #1f6feb}
-"""
-
-
-def _page(found: Sequence[Cell], title: str) -> str:
-    """One page that needs nothing beside it: what is known of a map shows where the pointer is."""
-    figures = []
-    for cell in found:
-        name, facts = html.escape(shown(cell.label)), html.escape(shown(cell.facts))
-        height, width = cell.picture.shape[:2]
-        figures.append(
-            f'<figure tabindex="0" title="{name}: {facts}" style="--w:{max(width, LABEL)}px">'
-            f'<img width="{width}" height="{height}" alt="{name}" src="data:image/png;base64,{_inlined(cell)}">'
-            f"<figcaption>{name}<small>{facts}</small></figcaption></figure>"
-        )
-    heading = html.escape(shown(title))
-    return (
-        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{heading}</title>\n<style>\n{STYLE}</style>\n<h1>{heading}</h1>\n<main>\n"
-        + "\n".join(figures)
-        + "\n</main>\n</html>\n"
-    )
-
-
-def _inlined(cell: Cell) -> str:
-    from base64 import b64encode
-
-    buffer = io.BytesIO()
-    height, width = cell.picture.shape[:2]
-    with PngWriter(buffer, height, width, 3, 8) as png:
-        png.write(cell.picture)
-    return b64encode(buffer.getvalue()).decode("ascii")

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from convtool.engine import conv2d, sample_bounds
 from convtool.engine.bank import bank_of
 from convtool.engine.border import Border
+from convtool.engine.convolution import conv2d, sample_bounds
 from convtool.engine.geometry import resolve
 from convtool.engine.plan import make_plan
 from convtool.kernels.kernel import exact_kernel, make_kernel

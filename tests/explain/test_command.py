@@ -15,12 +15,13 @@ import time
 from fcntl import ioctl
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 
 from convtool.cli.apply import command as apply_command
-from convtool.cli.explain import SHARED
+from convtool.cli.explain import ROWS
 from convtool.cli.explain import command as explain_command
 from tests.support.pictures import Run, noise, saved
 
@@ -77,11 +78,13 @@ def test_the_command_is_quoted(explain: Run) -> None:
 
 
 def test_options_are_those_of_apply() -> None:
-    mine = {each.name: each for each in explain_command.params}
-    for each in apply_command.params:
-        if each.name in SHARED:
-            assert mine[each.name] is each
-    assert set(SHARED) <= set(mine)
+    mine, theirs = (
+        {each.name: (each.opts, each.help, each.is_flag) for each in command.params if isinstance(each, click.Option)}
+        for command in (explain_command, apply_command)
+    )
+    shared = {row.name for row in ROWS} | {"kernels", "kernel_dir", "max_pixels", "max_bytes", "lenient", "quiet"}
+    for name in shared:
+        assert mine[name] == theirs[name]
 
 
 def test_demonstrations_take_options(explain: Run) -> None:

@@ -23,7 +23,7 @@ from convtool.explain.model import Crop
 from convtool.explain.record import pack, unpack
 from convtool.explain.toning import tone_steps
 from convtool.kernels.library import Library
-from convtool.layers.maps import Settings
+from convtool.layers.settings import Settings
 from convtool.pictures.picture import picture_from_array
 from convtool.tone.extent import Extent
 from convtool.tone.ranges import Range

@@ -13,7 +13,7 @@ import pytest
 from convtool.engine import reference
 from convtool.explain.model import Crop
 from convtool.explain.page import render
-from convtool.layers.maps import Settings
+from convtool.layers.settings import Settings
 from tests.support.browser import AXE, Opened, browser, missing, opened
 from tests.support.pages import demo, photo
 

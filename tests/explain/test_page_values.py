@@ -16,7 +16,7 @@ from convtool.explain.model import ExplainedMap, Explanation
 from convtool.explain.page import render
 from convtool.kernels.kernel import Kernel, KernelSet
 from convtool.kernels.library import Library
-from convtool.layers.maps import Settings
+from convtool.layers.settings import Settings
 from convtool.pictures.picture import Picture, picture_from_array
 from convtool.tone.ranges import Range, parse_range
 from tests.support.browser import browser, opened

@@ -14,7 +14,8 @@ from convtool.kernels.generators import GENERATORS
 from convtool.kernels.kernel import KernelSet
 from convtool.kernels.library import Library
 from convtool.kernels.spec import parse_spec
-from convtool.layers.maps import Settings, list_maps
+from convtool.layers.maps import list_maps
+from convtool.layers.settings import Settings
 
 KERNEL_FILE = """\
 one:

@@ -20,8 +20,9 @@ from convtool.errors import GeometryError, KernelError, UsageError
 from convtool.kernels.kernel import Kernel, KernelSet, make_kernel
 from convtool.kernels.library import Library
 from convtool.layers.filtering import filter_map
-from convtool.layers.maps import MapSpec, Settings, list_maps
+from convtool.layers.maps import MapSpec, list_maps
 from convtool.layers.plan import plan_map
+from convtool.layers.settings import Settings
 from convtool.pictures.picture import picture_from_array
 from convtool.tone.ranges import Range, parse_range
 

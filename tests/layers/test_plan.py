@@ -16,9 +16,9 @@ from PIL import Image
 
 from convtool.kernels.library import Library
 from convtool.layers.filtering import filter_stack
-from convtool.layers.maps import Settings
 from convtool.layers.options import Pool
 from convtool.layers.plan import plan_stack
+from convtool.layers.settings import Settings
 from convtool.layers.stack import Layer, make_stack
 from convtool.pictures.picture import picture_from_array
 

@@ -16,8 +16,9 @@ from convtool.kernels.library import Library
 from convtool.layers import streams
 from convtool.layers.filtering import filter_map
 from convtool.layers.layer_input import Incoming
-from convtool.layers.maps import Settings, list_maps
+from convtool.layers.maps import list_maps
 from convtool.layers.plan import MapPlan, plan_map
+from convtool.layers.settings import Settings
 from convtool.layers.streams import Stream
 from convtool.pictures.modes import picture_from_image
 from convtool.pictures.picture import Layout, picture_from_array

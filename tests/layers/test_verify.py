@@ -14,8 +14,9 @@ from convtool import load_kernel
 from convtool.engine.geometry import Padding
 from convtool.kernels.kernel import KernelSet, make_kernel
 from convtool.layers.filtering import FeatureMap, filter_map
-from convtool.layers.maps import Settings, list_maps
+from convtool.layers.maps import list_maps
 from convtool.layers.plan import plan_map
+from convtool.layers.settings import Settings
 from convtool.layers.verification import expected_pixel, largest_difference
 from convtool.pictures.picture import Picture, picture_from_array
 from convtool.tone.ranges import parse_range

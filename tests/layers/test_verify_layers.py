@@ -10,9 +10,9 @@ import pytest
 
 from convtool.kernels.library import Library
 from convtool.layers.filtering import FeatureMap, filter_stack
-from convtool.layers.maps import Settings
 from convtool.layers.options import Scaling, parse_activation, parse_pool
 from convtool.layers.plan import StackPlan, plan_stack
+from convtool.layers.settings import Settings
 from convtool.layers.stack import Layer, Stack, make_stack
 from convtool.layers.stack_file import load_stack
 from convtool.layers.verification import largest_difference

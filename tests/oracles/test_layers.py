@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 
 from convtool import apply, conv2d
-from convtool.layers.maps import Settings
 from convtool.layers.plan import plan_stack
+from convtool.layers.settings import Settings
 from convtool.layers.stack import Layer, make_stack
 from convtool.pictures.picture import picture_from_array
 from tests.support import naive

@@ -10,7 +10,7 @@ import pytest
 
 from convtool.errors import ConvtoolError, OutputError, UsageError
 from convtool.kernels.library import Library
-from convtool.layers.maps import Settings
+from convtool.layers.settings import Settings
 from convtool.layers.stack import Layer, make_stack
 from convtool.runs import naming
 from convtool.runs.batch import Options, plan_run

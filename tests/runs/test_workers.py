@@ -280,7 +280,7 @@ def test_processes_that_cannot_be_started(clean: dict[str, bytes], most: int) ->
 
 
 def test_processes_that_are_not_forked(clean: dict[str, bytes]) -> None:
-    change = "from convtool import workers\nworkers.START = 'spawn'"
+    change = "from convtool.runs import workers\nworkers.START = 'spawn'"
     Path("in/003.png").write_bytes(b"bad")
     done = altered(change, "in", *SLOW, "-k", "sobel", "-o", "out", "-j", 2, "--json")
     forked = run("in", *SLOW, "-k", "sobel", "-o", "out", "-j", 2, "--json", "--force")
@@ -299,9 +299,8 @@ def test_jobs_and_results_larger_than_a_pipe_in_processes_that_are_not_forked(
     monkeypatch.chdir(tmp_path)
     np.save("bank.npy", np.random.default_rng(6).standard_normal((300, 31, 31)).astype(np.float32))
     pictures("in", 4, side=4)
-    change = (
-        "from convtool import workers\nfrom convtool.cli import execute\nworkers.START = 'spawn'\nexecute.ALONE = 0"
-    )
+    imports = ("from convtool.runs import workers", "from convtool.cli import execute")
+    change = "\n".join((*imports, "workers.START = 'spawn'", "execute.ALONE = 0"))
     done = altered(change, "in", "-k", "bank.npy", "-o", "out", "-f", "npy", "-j", 2)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(finished("out")) == 1200
@@ -347,7 +346,7 @@ def test_inputs_that_are_skipped_cost_no_waiting(tmp_path: Path, monkeypatch: py
 def test_a_big_first_input_does_not_hold_up_the_others(clean: dict[str, bytes]) -> None:
     """Results wait for it in order; it may not be overtaken by more than AHEAD."""
     saved("in/000.png", np.random.default_rng(1).integers(0, 256, (2000, 2000, 3), dtype=np.uint8))
-    change = "from convtool import workers\nworkers.AHEAD = 3"
+    change = "from convtool.runs import workers\nworkers.AHEAD = 3"
     done = altered(change, "in", *SLOW, "-o", "out", "-j", 3, "--json")
     assert done.returncode == 0
     assert [json.loads(line)["input"] for line in done.stdout.splitlines()] == [

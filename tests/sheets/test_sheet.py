@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -17,13 +16,13 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from convtool.kernels.library import Library
-from convtool.layers.maps import Settings
 from convtool.layers.options import Scaling
 from convtool.layers.plan import plan_stack
+from convtool.layers.settings import Settings
 from convtool.layers.stack import Layer, make_stack
 from convtool.pictures.picture import picture_from_array
 from convtool.sheets.cells import cells
-from convtool.sheets.colormaps import coloured, table
+from convtool.sheets.colormaps import DIVERGING, coloured
 from convtool.sheets.sheet import drawable, fitting
 from convtool.sheets.thumbnails import averaged, averaged_under, fitted
 
@@ -41,10 +40,10 @@ def picture(path: Path, shape: tuple[int, ...] = (40, 60)) -> Path:
     return path
 
 
-def shown(array: NDArray[Any], *specs: str, colormap: str | None = None, **settings: Any) -> list[Any]:
+def shown(array: NDArray[Any], *specs: str, **settings: Any) -> list[Any]:
     image = picture_from_array(array)
     stack = make_stack([Layer(tuple(Library().load_all(specs)), Settings(**settings))])
-    return list(cells("name", image, plan_stack(stack, image.layout), {}, side=64, colormap=colormap))
+    return list(cells("name", image, plan_stack(stack, image.layout), {}, side=64))
 
 
 @pytest.mark.parametrize(("size", "out"), [((12, 20), (3, 5)), ((7, 11), (3, 4)), ((9, 5), (9, 5)), ((50, 3), (1, 1))])
@@ -72,23 +71,14 @@ def test_thumbnails_keep_the_shape_and_are_bounded() -> None:
     assert rows == 1
 
 
-@pytest.mark.parametrize("name", ["grey", "uniform"])
-def test_lightness_rises_evenly(name: str) -> None:
-    lightness = rgb2lab(table(name)[None] / 255.0)[0, :, 0]
-    steps = np.diff(lightness[::15])
-    assert (steps > 0).all()
-    if name == "uniform":  # even steps, to the eye
-        assert steps[1:].max() < 1.6 * steps[1:].min()
-
-
 def test_diverging_is_blue_white_red() -> None:
-    colours = table("diverging").astype(int)
+    colours = DIVERGING.astype(int)
     assert colours[127].tolist() == colours[128].tolist() == [255, 255, 255]
-    lightness = rgb2lab(table("diverging")[None] / 255.0)[0, :, 0]
+    lightness = rgb2lab(DIVERGING[None] / 255.0)[0, :, 0]
     assert np.abs(lightness - lightness[::-1]).max() < 6, "both signs are equally strong"
     assert (colours[:100, 2] > colours[:100, 0] + 10).all()
     assert (colours[156:, 0] > colours[156:, 2] + 10).all()
-    assert coloured(np.zeros((1, 1)), 0.0, 0.0, "diverging").tolist() == [[[255, 255, 255]]]
+    assert coloured(np.zeros((1, 1)), 0.0, 0.0, DIVERGING).tolist() == [[[255, 255, 255]]]
 
 
 def test_signs_are_colours_and_zero_is_white() -> None:
@@ -116,14 +106,6 @@ def test_pictures_stay_grey_and_colours_as_they_are_written() -> None:
     np.testing.assert_array_equal(given.picture, colour)
     _, signed = shown(x, "1 0 -1")  # a bank's filter has the range clip, which would hide half of its answer
     assert np.ptp(signed.picture.astype(int), axis=2).max() > 60
-
-
-def test_a_colormap_is_taken() -> None:
-    x = RANDOM.integers(0, 256, size=(40, 40), dtype=np.uint8)
-    for name in ("grey", "uniform", "diverging"):
-        known = {tuple(colour) for colour in table(name).tolist()}
-        _, cell = shown(x, "sobel-x", colormap=name)
-        assert {tuple(colour) for colour in cell.picture.reshape(-1, 3).tolist()} <= known
 
 
 def test_transparent_parts_show_the_ground() -> None:
@@ -220,12 +202,7 @@ def test_names(output: str, sheet: str, tmp_path: Path) -> None:
     ("words", "said"),
     [
         (("--sheet", "-o", "-"), "--sheet writes a picture of its own"),
-        (("--colormap", "uniform", "-o", "o/"), "--colormap colours the contact sheet; add --sheet"),
-        (("--sheet=gif", "-o", "o/"), "sheet 'gif' is not one of png, html"),
-        (("--sheet", "pdf", "-o", "o/"), "sheet 'pdf' is not png or html, and no input has that name"),
-        (("--sheet", "htm", "-o", "o/"), "no input has that name; did you mean html?"),
         (("--sheet", "--as", "scipy", "-o", "o/"), "--as prints how the maps are made, and --sheet draws them"),
-        (("--sheet", "--colormap", "gray", "-o", "o/"), "did you mean grey?"),
     ],
 )
 def test_what_cannot_be_meant(words: tuple[str, ...], said: str, tmp_path: Path) -> None:
@@ -233,21 +210,6 @@ def test_what_cannot_be_meant(words: tuple[str, ...], said: str, tmp_path: Path)
     run = convtool("apply", "a.png", "-k", "blur", *words, cwd=tmp_path)
     assert run.returncode == 2
     assert said in run.stderr
-
-
-def test_a_page_needs_nothing_beside_it(tmp_path: Path) -> None:
-    picture(tmp_path / "a&b.png")
-    run = convtool("apply", "a&b.png", "-k", "sobel", "--sheet", "html", "--json", "-o", "o/", cwd=tmp_path)
-    lines = [json.loads(line) for line in run.stdout.splitlines()]
-    page = (tmp_path / lines[-1]["output"]).read_text(encoding="utf-8")
-    assert "a&amp;b.png" in page
-    assert "http" not in page
-    assert re.findall(r'(?:src|href)="(?!data:image/png;base64,)', page) == []
-    titles = re.findall(r'title="([^"]*)"', page)
-    assert len(titles) == page.count("<img ") == 3
-    for line, title in zip(lines, titles[1:], strict=False):
-        clipped = f", {100 * line['clipped'] / (40 * 60):.0f} % clipped"
-        assert title == f"{line['map']}: {line['min']:.0f} to {line['max']:.0f}{clipped}"
 
 
 def test_workers_draw_the_same_sheets(tmp_path: Path) -> None:
@@ -277,7 +239,7 @@ def test_a_sheet_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     [
         (("-k", "gaussian:sigma=1.4", "--channels", "luma", "--then", "sobel", "--sheet"),
          ["gaussian-sigma1.4+sobel-x", "gaussian-sigma1.4+sobel-y"]),
-        (("--stack", "edges", "--sheet=html"), ["gaussian-sigma1.4+sobel+threshold"]),
+        (("--stack", "edges", "--sheet"), ["gaussian-sigma1.4+sobel+threshold"]),
         (("-k", "blur", "--scale", "1/255", "--sheet"), ["blur"]),
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ from convtool.explain.demos import load_demo
 from convtool.explain.making import explain
 from convtool.explain.model import Crop, Explanation
 from convtool.kernels.library import Library
-from convtool.layers.maps import Settings
+from convtool.layers.settings import Settings
 from convtool.pictures.picture import picture_from_array
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_images"

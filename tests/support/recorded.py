@@ -150,9 +150,9 @@ def commands() -> Iterator[str]:
         yield apply.format("colour.png", layers)
         yield f"plan colour.png {layers}"
         yield f"apply colour.png -o OUT/ {layers} --dry-run --json"
-        for language in ("numpy", "scipy", "opencv", "torch", "imagemagick"):
+        for language in ("numpy", "scipy", "opencv", "torch"):
             yield f"apply colour.png -o OUT/ {layers} --as {language}"
-    for language in ("numpy", "scipy", "opencv", "torch", "imagemagick"):
+    for language in ("numpy", "scipy", "opencv", "torch"):
         for run in (
             "-k sobel",
             "-k gaussian:sigma=2 -s 2 -b zeros",
@@ -160,8 +160,7 @@ def commands() -> Iterator[str]:
             "-k box --range abs:1/2",
         ):
             yield f"apply colour.png -o OUT/ {run} --as {language}"
-    for sheet in ("--sheet", "--sheet png", "--sheet html", "--sheet --colormap grey", "--sheet --colormap uniform"):
-        yield apply.format("colour.png grey.png", f"-k sobel -k blur {sheet}")
+    yield apply.format("colour.png grey.png", "-k sobel -k blur --sheet")
     for naming in ("OUT/{stem}-{map}.{ext}", "OUT/{parent}/{index}-{kernel}.{ext}", "OUT/{stem}{suffix}"):
         yield f"apply many --recursive -k sobel -k blur -o '{naming}'"
     yield "apply many -k blur -o OUT/ --lenient"

@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 from convtool import apply
 from convtool.kernels.library import Library
 from convtool.layers.filtering import FeatureMap, filter_map
-from convtool.layers.maps import Settings, list_maps
+from convtool.layers.maps import list_maps
 from convtool.layers.plan import plan_map
+from convtool.layers.settings import Settings
 from convtool.pictures.picture import picture_from_array
 from convtool.tone.extent import Extent
 from convtool.tone.ranges import Range, parse_range
