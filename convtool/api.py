@@ -66,7 +66,7 @@ def apply(
     channels, flip, bias, merge, alpha, linear: as on the command line; in linear light
         maps need a range (clip or abs) or an integer dtype.
     groups, maps, activation, pool: as on the command line; ``maps`` may be a list of places.
-    then: the layers behind the first, each a kernel or a dict ``{"kernels": ..., "stride": 2, ...}`` with the options
+    then: the layers after the first, each a kernel or a dict ``{"kernels": ..., "stride": 2, ...}`` with the options
         of a layer.
     stack: layers from a YAML file, or by name, instead of ``kernels``.
     scale, mean, std, order: what is done to the samples first, ``(x*scale - mean)/std``, one number a channel.

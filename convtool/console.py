@@ -79,7 +79,7 @@ def is_terminal() -> bool:
 class Progress:
     """A bar on stderr: files, megapixels a second, failures and the time left; nothing where nobody sees it.
 
-    It draws when it is told of something and starts no thread of its own, so that workers may be forked meanwhile.
+    It draws when something is reported and starts no thread of its own, so that workers may be forked meanwhile.
     """
 
     def __init__(self, total: int, *, enabled: bool) -> None:

@@ -169,7 +169,7 @@ _stopped_at = float("-inf")
 
 
 def _stop(number: int, frame: object) -> None:
-    """The first signal stops the run; another one close behind must not break off the cleaning up."""
+    """The first signal stops the run; another one soon after must not interrupt the cleaning up."""
     global _stopped_at
     now = time.monotonic()
     if now - _stopped_at < CLEANING or deferred(number):

@@ -61,7 +61,7 @@ def execute(jobs: Sequence[Job], found: Found, options: Options, workers: int | 
 def _carry_out(
     jobs: Sequence[Job], options: Options, count: int, teller: _Teller, progress: console.Progress
 ) -> BaseException | None:
-    """Tell of every result as it comes; the interruption that ended it, if one did."""
+    """Report every result as it comes; the interruption that ended it, if one did."""
     workers = min(count, len(jobs)) if _is_much(jobs) else 0
     # What is left of the workers asked for goes to the strips of one picture.
     options = options._replace(threads=max(1, count // max(workers, 1)))
@@ -125,7 +125,7 @@ class _Teller:
         self._shown = shown
 
     def follow(self, events: Events, progress: console.Progress) -> None:
-        """Tell of results as they come."""
+        """Report results as they come."""
         pixels, failed = 0, False
         for job, result in events:
             if result is None:
@@ -141,13 +141,13 @@ class _Teller:
             self.catch_up()
 
     def catch_up(self) -> None:
-        """Tell of the result that is on record, if an interruption came before it was told."""
+        """Report the result that is on record, if an interruption came before it was reported."""
         if self._untold is not None:
             self.tell(self._untold)
             self._untold = None
 
     def tell(self, result: Result) -> None:
-        """Tell of one result."""
+        """Report one result."""
         if self._shown.json:
             if self.hurried:
                 forsake_stdout()

@@ -34,7 +34,7 @@ EXAMPLES = """
 convtool explain --demo 8x8                    the tutorial's first sum
 convtool explain --demo rgb --at 0,0           two filters over three channels
 convtool explain img.png -k sobel-x --at 12,40
-convtool explain img.png -k sobel-x --steps    window by window, by keys
+convtool explain img.png -k sobel-x --steps    window by window, with keys
 convtool explain img.png -k four-views --html page.html
 convtool explain --demo 8x8 --animate slide.gif --lang zh
 """

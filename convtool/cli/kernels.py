@@ -26,7 +26,7 @@ Examples:
 """
 
 
-# Taken before and behind show and check: nobody remembers which.
+# Accepted before and after show and check: nobody remembers which.
 _KERNEL_DIR = click.option("--kernel-dir", metavar="DIR", help="Look kernels up here first.")
 _DEBUG = click.option("--debug", is_flag=True, help="Show tracebacks.")
 

@@ -62,7 +62,7 @@ typedef struct {
  * is a sample under one of them or both; a step is a run of sources that are taken alike, at whose end leaves may end. */
 enum { FIRST = 1, SECOND = 2, BOTH = 3 };
 typedef struct {
-    int32_t sources, rows, ends; /* of FIRST and SECOND: who takes the sources, and whose leaf ends behind them */
+    int32_t sources, rows, ends; /* of FIRST and SECOND: who takes the sources, and whose leaf ends after them */
 } Step;
 
 /* What a job is made of: WINDOW gives the sums of one filter, BANK those of some fours, and TERMs add up to those of one. */

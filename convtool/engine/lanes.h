@@ -2,7 +2,7 @@
  *
  *   NAME(x)   the name of x for this width
  *   BYTES     bytes of a vector; 0 where the compiler has no vectors: then a vector is one number
- *   TARGET    what the compiler is told of the processor, before each function
+ *   TARGET    the attribute before each function that names the instructions it may use
  *   MULTIPLY_ADD(x, w, sum)   x * w + sum of float vectors and a number w, rounded once where the processor can
  *
  * and it includes itself for each type of sample. Neighbouring outputs lie side by side in a vector and are summed each

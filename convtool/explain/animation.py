@@ -192,7 +192,7 @@ class _Board:
                 self._cell(draw, place, _signed(float(weight) / peak), brief(float(weight)))
 
     def _output(self, draw: ImageDraw.ImageDraw, y: int, number: int, at: At) -> None:
-        """The raw values of a map so far: all of the maps before, none of those behind."""
+        """The raw values of a map so far: all of the maps before, none of those after."""
         one = self.explanation.maps[number]
         values, name = one.values[at.plane], one.plane_names[at.plane]
         draw.text((self.output, y - 4), one.label + (f" {name}" if len(one.plane_names) > 1 else ""), INK, self.text)

@@ -49,12 +49,12 @@ def columns(text: str) -> int:
 
 
 def filled(text: str, width: int) -> str:
-    """The text with blanks behind it, ``width`` columns in all."""
+    """The text followed by blanks, ``width`` columns in all."""
     return text + " " * (width - columns(text))
 
 
 def wrapped(text: str, width: int, indent: str = "  ") -> Iterator[str]:
-    """The text in lines of at most ``width`` columns, broken at blanks and behind Chinese punctuation."""
+    """The text in lines of at most ``width`` columns, broken at blanks and after Chinese punctuation."""
     line = ""
     for part in re.findall(r"[^ ，；：。]*[，；：。]|[^ ，；：。]+ ?| ", text):
         if line.strip() and columns(line + part.rstrip()) > width:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 try:
     import termios
     import tty
-except ImportError:  # a system without such terminals: steps are told as text there
+except ImportError:  # a system without such terminals: steps are printed as text there
     termios = None  # type: ignore[assignment]
 
 KEYS = {

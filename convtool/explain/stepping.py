@@ -177,7 +177,7 @@ def tell(explanation: Explanation, steps: list[At], words: Words) -> Iterator[Li
 
 
 def walk(explanation: Explanation, steps: list[At], words: Words, start: int) -> None:
-    """Walk through the steps by keys on a terminal: next, back, play, quit."""
+    """Walk through the steps with keys on a terminal: next, back, play, quit."""
     number, playing = start, False
     with ExitStack() as stack:
         screen = stack.enter_context(console.full_screen())

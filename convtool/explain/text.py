@@ -19,7 +19,7 @@ from convtool.tone.toner import FULL
 
 WIDTH = 80
 TALLEST = 15
-"""Kernels with more rows are told by their largest products."""
+"""Of kernels with more rows, the largest products are shown."""
 LARGEST_PRODUCTS = 8
 TYPED = ("units", "coded", "round", "clip")
 """Steps that belong to the type of the samples, not to the range."""

@@ -84,7 +84,7 @@ def fold(name: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """The name in NFC; raises KernelError unless it can be typed, filed and told apart."""
+    """The name in NFC; raises KernelError unless it can be typed, used as a file name and told from others."""
     name = unicodedata.normalize("NFC", name)
     shown = name if len(name) <= 40 else name[:37] + "..."
     if not 1 <= len(name) <= 64:

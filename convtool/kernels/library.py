@@ -33,7 +33,7 @@ def load_kernel(spec: str) -> KernelSet:
 
 
 class Library:
-    """The kernels that can be named in one run. ``notes`` collects what the user should be told once."""
+    """The kernels that can be named in one run. ``notes`` collects what should be reported to the user once."""
 
     def __init__(self, kernel_dir: str | os.PathLike[str] | None = None) -> None:
         self.notes: list[str] = []

@@ -57,14 +57,14 @@ def parse_spec(text: str) -> Spec:
             return Spec(text, inline=_inline(body), angle=angle)
         file, tail = _file(body)
         if file:
-            # Arrays have names like conv1/kernel:0 and take no parameters: all behind the # is the name.
+            # Arrays have names like conv1/kernel:0 and take no parameters: everything after the # is the name.
             array = file.lower().endswith(ARRAY_SUFFIXES) and tail.startswith("#")
             name, parameters = (tail, None) if array else _split_parameters(tail)
             name = name.removeprefix("#")
         else:
             name, parameters = _split_parameters(body)
             if "@" in name:
-                raise KernelError("@angle stands last, behind #name and :parameters")
+                raise KernelError("@angle comes last, after #name and :parameters")
         values, typed = _parameters(name, parameters)
         return Spec(text, name=name, file=file, parameters=values, typed=typed, angle=angle)
     except (KernelError, UsageError) as error:
@@ -88,7 +88,7 @@ def _is_inline(body: str) -> bool:
 
 
 def _file(body: str) -> tuple[str, str]:
-    """The file at the head of a spec and what stands behind it; no file if it is a name or numbers."""
+    """The file at the start of a spec and what follows it; no file if it is a name or numbers."""
     match = re.match(r"(.*?\.(?:yaml|yml|npy|npz|safetensors))(?=$|[#:])", body, re.IGNORECASE | re.DOTALL)
     if match:
         return match[1], body[match.end() :]

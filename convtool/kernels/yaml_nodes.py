@@ -1,4 +1,4 @@
-"""Read one YAML file into nodes that remember their line, refusing what YAML does behind one's back.
+"""Read one YAML file into nodes that remember their line, refusing YAML's surprises.
 
 Nothing is ever constructed: aliases, anchors, tags, several documents, duplicate keys and deep nesting are
 errors, and a scalar stays the text that was written, so that ``010``, ``1:30`` or ``yes`` cannot turn into
@@ -159,7 +159,7 @@ def _syntax(error: yaml.YAMLError, text: str, path: Path) -> str:
     if character == "\t" or "tab character" in problem:
         problem = "a tab stands where YAML wants blanks; indent with blanks"
     elif "mapping values are not allowed" in problem:
-        problem = "a second colon with a blank behind it; put a value that has one in quotes"
+        problem = "a second colon with a blank after it; put a value that has one in quotes"
     elif "cannot start any token" in problem and character:
         problem = f"a word cannot begin with {character}; put it in quotes"
     return f"{path}:{mark.line + 1}: {problem}"

@@ -143,7 +143,7 @@ class PickedRows:
 
 
 class LumaRows:
-    """Rows of luma in float32, unrounded, made when they are read; alpha behind it if asked for."""
+    """Rows of luma in float32, unrounded, made when they are read; alpha after it if asked for."""
 
     def __init__(self, samples: Rows, with_alpha: bool, light: Light | None = None) -> None:
         self._samples = samples
@@ -162,7 +162,7 @@ class LumaRows:
 
 
 class LinearRows:
-    """Rows in linear light in float32, made when they are read; channels behind the first ``lit`` as stored."""
+    """Rows in linear light in float32, made when they are read; channels after the first ``lit`` as stored."""
 
     def __init__(self, samples: Rows, light: Light, lit: int) -> None:
         self._samples = samples
@@ -266,7 +266,7 @@ def _channels(count: int) -> str:
 
 
 def _reversed(indices: tuple[int, ...], colours: int) -> tuple[int, ...]:
-    """Channels in the order blue, green, red; alpha stays behind them."""
+    """Channels in the order blue, green, red; alpha stays after them."""
     return tuple(colours - 1 - index if index < colours == 3 else index for index in indices)
 
 
@@ -301,9 +301,9 @@ def _affine(selection: Selection, layout: Layout, scaling: Scaling, *, deep: boo
     gains, offsets = [], []
     for at, index in enumerate(selection.indices):
         place = at if deep else index
-        behind = place >= count  # alpha, filtered like a colour, has no mean
-        gains.append(scale if behind else scale / stds[place])
-        offsets.append(0.0 if behind else -means[place] / stds[place])
+        beyond = place >= count  # alpha, filtered like a colour, has no mean
+        gains.append(scale if beyond else scale / stds[place])
+        offsets.append(0.0 if beyond else -means[place] / stds[place])
     return Affine(tuple(gains), tuple(offsets))
 
 

@@ -50,8 +50,8 @@ class LayerFacts(NamedTuple):
     """Receptive field of one output in the picture, in pixels."""
     jump: Pair
     """Pixels from one output's field to the next one's."""
-    behind: tuple[str, ...]
-    """Activation, pooling, merging: what stands behind the sum, in words."""
+    after: tuple[str, ...]
+    """Activation, pooling, merging: what comes after the sum, in words."""
     methods: tuple[str, ...]
     bytes_out: int
     """Of all its maps as they are kept: float32 between layers."""
@@ -120,7 +120,7 @@ def _layer(layer: LayerPlan, windows: tuple[Windows, ...], field: Pair, jump: Pa
         ),
         field=field,
         jump=jump,
-        behind=tuple(words),
+        after=tuple(words),
         methods=tuple(dict.fromkeys(plan.methods for plan in layer.maps)),
         bytes_out=sum(
             plan.layout.height * plan.layout.width * plan.layout.channels * np.dtype(plan.layout.dtype).itemsize

@@ -155,13 +155,13 @@ def _each_strip(strips: Iterator[tuple[int, int]], work: Callable[[int, int], No
 
 
 def quietly(work: Callable[..., None]) -> Callable[..., None]:
-    """The work, told of floating point in the thread that does it.
+    """The work, with floating-point warnings off in the thread that does it.
 
     Float pictures may hold anything, infinities and NaN too: what they make of a sum is no failure.
     """
 
-    def told(*arguments: Any) -> None:
+    def quiet(*arguments: Any) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
             work(*arguments)
 
-    return told
+    return quiet

@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 class MapRun:
     """One map on what comes into its layer. Threads may share it: each strip stands for itself.
 
-    Where its range is ``fitted`` to the map, ``measure`` has to see every strip before ``begin``; behind it, ``write``
+    Where its range is ``fitted`` to the map, ``measure`` has to see every strip before ``begin``; after it, ``write``
     makes the samples of a strip. Where maps are computed together, both are given the unscaled sums of the whole group.
     """
 
@@ -111,11 +111,11 @@ class MapRun:
         return self.plan.plain and not self.weighted
 
     def rows(self, first: int, last: int) -> tuple[int, int]:
-        """Rows of the sums behind output rows first..last."""
+        """Rows of the sums for output rows first..last."""
         return (first, last) if self.plan.pool is None else pooled_rows(self.plan.pool, first, last)
 
     def planes(self, first: int, last: int) -> Array:
-        """Unscaled sums of the whole group behind output rows first..last."""
+        """Unscaled sums of the whole group for output rows first..last."""
         assert self.plan.joint is not None
         return self.plan.joint.sums(self.plan.members[0].selection.rows(self._rows[0]), *self.rows(first, last))
 

@@ -203,7 +203,7 @@ class _Layer:
         return own.pop() if len(own) == 1 and merge != "magnitude" else CLIP
 
     def _own_range(self, part: Part) -> Range:
-        """A kernel's range; behind another layer, a blur changes nothing about how its input is shown."""
+        """A kernel's range; after another layer, a blur changes nothing about how its input is shown."""
         if part.inputs and (part.kernel.weights >= 0).all():
             incoming = {self.before[at].range for at in part.inputs}
             return incoming.pop() if len(incoming) == 1 else CLIP

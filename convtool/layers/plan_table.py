@@ -51,7 +51,7 @@ def plan_values(facts: StackFacts) -> Iterator[dict[str, Any]]:
             "multiply_adds": layer.multiply_adds,
             "receptive_field": layer.field,
             "jump": layer.jump,
-            "behind": layer.behind,
+            "after": layer.after,
             "methods": layer.methods,
             "bytes": layer.bytes_out,
             "seconds": float(f"{layer.seconds:.3g}"),
@@ -95,8 +95,8 @@ def _rows(layer: LayerFacts) -> Iterator[tuple[str, str]]:
         yield from _sliding(found)
     if len(layer.windows) > MOST_WINDOWS:
         yield "", f"and {len(layer.windows) - MOST_WINDOWS} other window sizes"
-    if layer.behind:
-        yield "behind the sum", ", ".join((_size(layer.sums), *layer.behind))
+    if layer.after:
+        yield "after the sum", ", ".join((_size(layer.sums), *layer.after))
     yield "output", _size(layer.target)
     biases = f" and {layer.biases:,} bias{'' if layer.biases == 1 else 'es'}" if layer.biases else ""
     yield "parameters", f"{layer.weights:,} weight{'' if layer.weights == 1 else 's'}{biases}, shared by all windows"

@@ -1,4 +1,4 @@
-"""What stands behind the sum in a layer: an activation for every value, then pooling of windows."""
+"""What comes after the sum in a layer: an activation for every value, then pooling of windows."""
 
 from __future__ import annotations
 

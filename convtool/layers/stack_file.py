@@ -164,7 +164,7 @@ class _Reader:
         return Layer(tuple(sets), settings_of(LAYER, given, run))
 
     def _spec(self, text: str) -> str:
-        """A spec whose file, if it has one, is meant from where this file lies."""
+        """A spec with its file, if it has one, looked up from the folder of this file."""
         spec = parse_spec(text)
         if not spec.file or Path(spec.file).is_absolute():
             return text

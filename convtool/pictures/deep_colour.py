@@ -46,7 +46,7 @@ def png_samples(data: bytes) -> NDArray[np.uint16]:
 
 
 def is_deep_tiff(file: IO[bytes]) -> bool:
-    """Whether a TIFF that Pillow cannot identify is one for the extra, told from its first directory."""
+    """Whether a TIFF that Pillow cannot identify is one for the extra, by its first directory."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     file.seek(0)
@@ -108,7 +108,7 @@ def _orientation(page: TiffPage) -> int:
 
 
 def _alpha(page: TiffPage, colours: int) -> int:
-    """How the sample behind the colours is alpha: 0 not at all, 1 with colours multiplied by it, 2 without."""
+    """How the sample after the colours is alpha: 0 not at all, 1 with colours multiplied by it, 2 without."""
     extra = page.extrasamples
     return int(extra[0]) if extra and page.samplesperpixel > colours else 0
 

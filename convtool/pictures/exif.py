@@ -26,7 +26,7 @@ def first_directory(exif: bytes) -> Image.Exif:
 
 
 def add_directories(file: IO[bytes], exif: bytes) -> None:
-    """Put the directories of EXIF behind a TIFF that is written, and its first directory anew behind them."""
+    """Append the directories of EXIF to a TIFF that is written, and after them its first directory anew."""
     if not exif:
         return
     from PIL.TiffImagePlugin import ImageFileDirectory_v2

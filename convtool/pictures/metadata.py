@@ -103,7 +103,7 @@ def orientation_of(image: Image.Image) -> int:
     if image.format == "TIFF":
         return 1
     try:
-        # The method of the base class: that of PNG decodes the whole picture to look for EXIF behind it.
+        # The method of the base class: that of PNG decodes the whole picture to look for EXIF after it.
         found = Image.Image.getexif(image).get(ORIENTATION, 1)
     except (*EXIF_ERRORS, struct.error):
         return 1
@@ -187,7 +187,7 @@ HELD = {
 
 
 def _resized(exif: bytes, layout: Layout) -> bytes:
-    """EXIF that tells the output's size where it told the input's."""
+    """EXIF with the output's size where it had the input's."""
     loaded = Image.Exif()
     loaded.load(exif)
     fields = loaded.get_ifd(EXIF_IFD)

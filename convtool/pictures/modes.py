@@ -114,7 +114,7 @@ def layout_of_image(image: Image.Image) -> Layout:
 
 
 def is_16bit_colour(image: Image.Image) -> bool:
-    """Whether Pillow is about to drop half of the bits, told from the raw mode that it decodes."""
+    """Whether Pillow is about to drop half of the bits, by the raw mode that it decodes."""
     if image.mode in (*DEEP_GREY, "I", "F", "L", "1", "P"):
         return False
     tiles = getattr(image, "tile", [])

@@ -75,9 +75,9 @@ class Picture:
     metadata: dict[str, Any] = field(default_factory=dict)
     """``icc_profile``, ``exif`` and ``dpi`` as Pillow writes them, and ``text`` (a dict)."""
     notes: tuple[str, ...] = ()
-    """What the user should be told about reading it."""
+    """What to report to the user about reading it."""
     more: tuple[Picture, ...] = ()
-    """The frames or pages behind this one."""
+    """The frames or pages after this one."""
     timing: Timing = PAGES
 
     @property

@@ -2,7 +2,7 @@
 
 Loading them takes a tenth of a second, as long as decoding twenty megapixels of JPEG, which leaves the interpreter to
 others meanwhile. Only sound JPEG files of some size are decoded ahead: plain ones into samples, others by Pillow.
-Whatever goes wrong here goes wrong once more, and is told, when the picture is wanted.
+A failure here is not reported: the picture is read again when it is needed, and that read reports it.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def begin(path: Path, most_pixels: int) -> None:
 
 
 def _start(path: Path, most_pixels: int) -> None:
-    with suppress(Exception):  # no thread to be had, a damaged header: whoever needs them will tell
+    with suppress(Exception):  # no thread to be had, a damaged header: the later read reports it
         _begun[:] = [_Ahead(path, most_pixels)]
 
 

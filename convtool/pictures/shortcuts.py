@@ -1,4 +1,4 @@
-"""What is done about a file before Pillow decodes it: damage is told, and plain files go to faster decoders."""
+"""What is done about a file before Pillow decodes it: damage is reported, and plain files go to faster decoders."""
 
 from __future__ import annotations
 

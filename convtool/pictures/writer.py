@@ -89,7 +89,7 @@ def encode_strips(
         write_tiff([_whole(strips, shape, layout.dtype)], layout.alpha, _is_packed(encoding), kept, file)
         _add_directories(file, exif)
         return
-    # Told by the suffix of a file's name, Pillow imports one plugin; told by format, it imports five.
+    # Given a file name with a suffix, Pillow imports one plugin; given a format, it imports five.
     named = format_of(Path(str(getattr(file, "name", ""))).suffix) == format_name
     options = _options(format_name, layout, encoding, kept)
     if format_name == "jpg":
@@ -215,7 +215,7 @@ def _is_packed(encoding: Encoding) -> bool:
 
 
 def _options(format_name: str, layout: Layout, encoding: Encoding, kept: dict[str, Any]) -> dict[str, Any]:
-    """What Pillow is told, metadata included."""
+    """Pillow's options for saving, metadata included."""
     if format_name == "jpg":
         comment = kept.pop("text", {}).get("Comment")
         return {"quality": encoding.quality, **kept, **({"comment": _comment(comment)} if comment else {})}

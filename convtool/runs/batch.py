@@ -220,7 +220,7 @@ def make_folders(jobs: Sequence[Job]) -> None:
     for name in sorted({os.path.dirname(each.target.path) for each in outputs}):
         folder = Path(name)
         if name in beside and not folder.is_dir():
-            continue  # of an input that is not there: it will be told as such
+            continue  # of an input that is not there, which is reported later
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError:

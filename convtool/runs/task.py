@@ -1,4 +1,4 @@
-"""One input worked off: read, filtered, its maps written. A bad input is a value among the results, never the end."""
+"""One input from start to end: read, filtered, its maps written. A bad input is one of the results, never the end."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _threads(seconds: float, options: Options) -> int:
 
 @contextmanager
 def _writing(work: Work | SheetWork) -> Iterator[None]:
-    """What goes wrong while a map is written is told with its name."""
+    """What goes wrong while a map is written is reported with its name."""
     try:
         yield
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""Inputs worked off side by side by processes, results in the order of the inputs.
+"""Inputs done side by side by processes, results in the order of the inputs.
 
 Processes rather than threads: as fast for photographs and faster for icons (no lock is shared), and what kills one
 (a fault in a decoder, the system short of memory) costs the input that it held, not the run. They are forked where
@@ -32,7 +32,7 @@ START = "fork" if sys.platform == "linux" else "spawn"
 HELD = 2
 """Inputs that a worker is given at a time: the one it works on, and the next, so that it never waits."""
 AHEAD = 512
-"""How far the inputs may be worked off ahead of the first that is not done."""
+"""How many inputs may be done ahead of the first that is not."""
 TICK = 0.2
 """Seconds between two looks at the progress while nothing happens."""
 PATIENCE = 1.0
@@ -53,7 +53,7 @@ class _Worker:
         inherited = (jobs, [worker.pipe for worker in others] + [self.pipe]) if self.inherits else ((), [])
         self.process = context.Process(target=serve, args=(theirs, options, *inherited), daemon=True)
         try:
-            with signals_blocked():  # until it is told what to do about them
+            with signals_blocked():  # until it knows what to do about them
                 self.process.start()
         except BaseException:
             self.pipe.close()
@@ -107,7 +107,7 @@ class Workers:
             self._tick()
 
     def interrupted(self) -> Iterator[tuple[Job, Result | None]]:
-        """Stop the workers; what they had finished and was not told yet, in the order of the inputs."""
+        """Stop the workers; what they had finished and was not reported yet, in the order of the inputs."""
         self._stop(gently=False)
         for index in sorted(self._results):
             yield from ((self._jobs[index], result) for result in self._results[index])

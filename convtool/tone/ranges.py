@@ -27,7 +27,7 @@ def parse_range(text: str) -> Range:
     if how not in RANGES:
         raise UsageError(f"range {how!r} is not one of {', '.join(RANGES)}{did_you_mean(how, RANGES)}")
     if not gain and ":" in text:
-        raise UsageError(f"range {text!r} has no gain behind the colon; write {how}:1/4 or {how}")
+        raise UsageError(f"range {text!r} has no gain after the colon; write {how}:1/4 or {how}")
     value = parse_number(gain) if gain else Fraction(1)
     if value == 0:
         raise UsageError(f"range {text!r} multiplies by 0")

@@ -41,7 +41,7 @@ class Part(NamedTuple):
     """Gains and offsets of the channels, before the border."""
     luma: bool
     summed: bool
-    """Channels are added up behind the kernel."""
+    """Channels are added up after the kernel."""
 
 
 class Map(NamedTuple):

@@ -399,5 +399,5 @@ def test_order_is_name_parameters_angle() -> None:
     assert found.parameters == {"sigma": 2, "size": 9}
     assert found.typed == ("sigma2", "size9")
     for spec in ("sobel-x@90:size=3", "my.yaml@90#one"):
-        assert refusal(spec) == f"kernel {spec!r}: @angle stands last, behind #name and :parameters"
+        assert refusal(spec) == f"kernel {spec!r}: @angle comes last, after #name and :parameters"
     assert refusal("gaussian:sigma=2#x").startswith("kernel 'gaussian:sigma=2#x': '2#x' is not a number")

@@ -351,7 +351,7 @@ BAD_FILES = {
     "# nothing\n": "bad.yaml: holds no kernels",
     "layer:\n  - kernels: blur\n": "bad.yaml:1: unknown key 'layer'; did you mean layers?",
     "layers:\n  - kernels: blur\n    pool: 2\n": "bad.yaml:3: layer 1: pool: pool '2' does not say how; write max:2",
-    "layers:\n  - kernels: blur\n    bias: bias: 2\n": "bad.yaml:3: a second colon with a blank behind it",
+    "layers:\n  - kernels: blur\n    bias: bias: 2\n": "bad.yaml:3: a second colon with a blank after it",
     "a:\n  weights: [[1]]\n": "bad.yaml: has no layers, so it is no stack",
     "layers: []\n": "bad.yaml:1: layers: takes a list",
     "layers: [{kernels: blur}]\nlayer: 2\n": "bad.yaml:2: unknown key 'layer'; did you mean layers?",

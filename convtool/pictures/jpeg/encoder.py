@@ -22,7 +22,7 @@ Coder = Callable[[Samples], bytes]
 
 
 class _Named(io.BytesIO):
-    """Told by the suffix of a file's name, Pillow imports one plugin; told by format, it imports five."""
+    """Given a file name with a suffix, Pillow imports one plugin; given a format, it imports five."""
 
     name = "header.jpg"
 

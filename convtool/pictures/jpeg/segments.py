@@ -75,7 +75,7 @@ def tables(header: bytes) -> bytes:
 
 def with_size(header: bytes, height: int, width: int) -> bytes:
     """A header for a picture of another size."""
-    at = find(header, FRAME) + 5  # behind marker, length and precision
+    at = find(header, FRAME) + 5  # after marker, length and precision
     return header[:at] + struct.pack(">HH", height, width) + header[at + 4 :]
 
 

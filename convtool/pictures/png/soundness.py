@@ -50,7 +50,7 @@ def _sound_rows(header: bytes, image: bytes) -> bytes | None:
     stream = zlib.decompressobj()
     try:
         raw = stream.decompress(image, total)
-        more = stream.decompress(stream.unconsumed_tail, 1)  # the checksum is looked at behind the last row
+        more = stream.decompress(stream.unconsumed_tail, 1)  # the checksum is looked at after the last row
     except zlib.error:
         return None
     if len(raw) < total or not (more or stream.eof):
