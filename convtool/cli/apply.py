@@ -182,9 +182,8 @@ def _check_words(given: Arguments) -> None:
 
 
 def _prepare(given: Arguments) -> tuple[Found, Options]:
+    from convtool.pictures.formats import Encoding, reading
     from convtool.pictures.limits import Limits
-    from convtool.pictures.signatures import kind_of
-    from convtool.pictures.writer import Encoding
     from convtool.runs.batch import Options
     from convtool.runs.inputs import find_inputs
     from convtool.runs.naming import make_naming, template_folder
@@ -210,7 +209,8 @@ def _prepare(given: Arguments) -> tuple[Found, Options]:
             data = read_stdin(given.max_bytes)
         except InputError as error:
             data = error  # fails this input; others may be good
-    if isinstance(data, bytes) and naming.kind == "stdout" and naming.format is None and kind_of(data[:16]) == "NPY":
+    begins = reading(data[:16]) if isinstance(data, bytes) else None
+    if begins is not None and begins.name == "npy" and naming.kind == "stdout" and naming.format is None:
         naming = make_naming(given.output, "npy", stdin=stdin, raw=settings.raw)
     return (
         found,

@@ -11,16 +11,16 @@ import click
 
 from convtool import console
 from convtool.cli import types
+from convtool.cli.explain_arguments import ROWS, Arguments
 from convtool.cli.explain_files import check_file, write_animation, write_page
 from convtool.cli.groups import EVERYDAY, GroupedCommand, input_options, option
 from convtool.cli.layered import row_option
 from convtool.errors import GeometryError, InputError, UsageError
 from convtool.layers import options
-from convtool.layers.settings import LAYER, RUN, settings_of
 from convtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from convtool.console import Line
     from convtool.engine.geometry import Pair
@@ -44,39 +44,8 @@ Rows come before columns, and both are counted from 0. Without --at, the
 strongest answer is shown. Cells from the padding stand in parentheses.
 """
 
-ROWS = tuple(row for row in (*LAYER, *RUN) if row.name not in ("groups", "maps", "activation", "pool"))
-"""The options of a run that can be explained."""
-
 PAGE_SIDE = 32
 """Larger pictures are cropped to this side for a page: its cells can still be told apart."""
-
-
-class Arguments(NamedTuple):
-    """The command's arguments and options, checked one by one."""
-
-    picture: str | None
-    kernels: tuple[str, ...]
-    kernel_dir: str | None
-    values: Mapping[str, object]
-    """Values of ``ROWS``, by their names; None for one that was not given."""
-    demo: str | None
-    places: tuple[Pair, ...]
-    steps: bool
-    html: str | None
-    animate: str | None
-    crop: Crop | None
-    lang: str
-    force: bool
-    max_pixels: int
-    max_bytes: int
-    lenient: bool
-    quiet: bool
-    debug: bool
-
-    @property
-    def settings(self) -> Settings:
-        """What is to be computed."""
-        return settings_of(ROWS, self.values)
 
 
 def _crops() -> Any:
@@ -240,16 +209,17 @@ def _show(task: _Task, given: Arguments, words: Words) -> int:
 
 def _read(given: Arguments) -> tuple[Picture, str | None]:
     """The picture, and the kind of file that standard input was."""
+    from convtool.pictures.formats import reading
     from convtool.pictures.limits import Limits
     from convtool.pictures.reader import read_picture
-    from convtool.pictures.signatures import kind_of
     from convtool.stdio import read_stdin
 
     source: Path | bytes = Path(given.picture or "-")
     kind = None
     if given.picture == "-":
         source = read_stdin(given.max_bytes)
-        kind = kind_of(source[:16])
+        found = reading(source[:16])
+        kind = found and found.kind
     limits = Limits(given.max_pixels, reduce_16bit=given.settings.dtype == "uint8", lenient=given.lenient)
     return read_picture(source, limits), kind
 

@@ -13,7 +13,7 @@ from convtool.errors import OutputError, UsageError
 from convtool.stdio import check_stdout, write_stdout
 
 if TYPE_CHECKING:
-    from convtool.cli.explain import Arguments
+    from convtool.cli.explain_arguments import Arguments
     from convtool.explain.model import Explanation
 
 STDOUT = "-"

@@ -1,121 +1,29 @@
-"""Formulas of kernels: checked numbers in, weights out, nothing else. ``generators`` names them and checks the numbers.
-
-Rows before columns, row 0 at the top; angles in degrees, counter-clockwise on the screen, 0 to the right. Since
-row numbers grow downward, the direction of an angle t is ``(column, row) = (cos t, -sin t)``.
-"""
+"""Formulas of kernels: checked numbers in, weights out, nothing else. ``generators`` names them and checks numbers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from contextlib import suppress
 from fractions import Fraction
-from numbers import Real
 
 import numpy as np
-from numpy.typing import NDArray
 
 from convtool.errors import KernelError
-from convtool.tuples import NamedTuple
-
-Number = float | Fraction
-Values = Mapping[str, Number]
-Weights = NDArray[np.float64]
-
-MAX_SIDE = 1023
-"""Longest side of a kernel, in pixels; the same for every kernel of the tool, and not an option."""
-
-LIMIT = f"a kernel's side is at most {MAX_SIDE}, and that limit is fixed"
-
-EXACT_BELOW = 2**24
-"""A sum of integer weights is worth keeping as integers while it fits the 24 bits of a float32."""
-
-
-class Generated(NamedTuple):
-    """Finished weights (kh, kw) and, where they are exactly ``integers * scale``, both factors."""
-
-    weights: Weights
-    integers: NDArray[np.int64] | None = None
-    scale: Fraction | None = None
-
-
-def plain(value: object) -> str:
-    """Show a number as it was typed (2.5, 1/3), but never at a length that would bury the message."""
-    text = str(value)
-    if isinstance(value, Real):
-        with suppress(OverflowError, ValueError):
-            near = repr(float(value))
-            text = near if Fraction(near) == value else text
-    text = text.removesuffix(".0")
-    return text if len(text) <= 30 else f"{text[:27]}..."
-
-
-def _side(generator: str, reach: int, **cause: Number) -> int:
-    """Side of a square kernel that reaches so many pixels from its centre, refused before anything is allocated."""
-    side = 2 * reach + 1
-    if side > MAX_SIDE:
-        given = " and ".join(f"{name} {plain(value)}" for name, value in cause.items())
-        raise KernelError(f"{generator}: {given} would need a kernel of side {side}; {LIMIT}")
-    return side
-
-
-def _typed(value: Number) -> Fraction:
-    """The number that was typed: 0.3 is 3/10, though its float is a little less."""
-    return value if isinstance(value, Fraction) else Fraction(repr(value))
-
-
-def _over(integers: NDArray[np.int64], divisor: int) -> Generated:
-    return Generated(integers / divisor, integers, Fraction(1, divisor))
-
-
-def _outer(taps: list[int]) -> Generated:
-    """Square kernel of integer taps, column times row, with sum 1."""
-    total = sum(taps)
-    if total**2 < EXACT_BELOW:
-        row = np.array(taps, dtype=np.int64)
-        return _over(np.outer(row, row), total**2)
-    weights = np.array([tap / total for tap in taps])
-    return Generated(np.outer(weights, weights))
-
-
-def _offsets(side: int) -> Weights:
-    """Distance of each row (or column) from the middle, exactly mirrored: -1, 0, 1 or -1.5, -0.5, 0.5, 1.5."""
-    return np.arange(side, dtype=np.float64) - (side - 1) / 2
-
-
-def _bell(sigma: Number, side: int) -> Weights:
-    # math.exp one by one: a vectorised exp may round the two halves differently and break the symmetry.
-    taps = [math.exp(-0.5 * (x / float(sigma)) ** 2) for x in _offsets(side).tolist()]
-    total = math.fsum(taps)
-    row = np.array([tap / total for tap in taps])
-    return np.outer(row, row)
-
-
-def _reach(sigma: Number) -> int:
-    return math.ceil(3 * sigma)
-
-
-def _zero_sum(weights: Weights) -> Weights:
-    """Make a sum that is nearly zero exactly zero, in whatever order it is added up.
-
-    Weights are rounded to a grid so coarse (2**-52 of their absolute sum) that no partial sum can be rounded, and
-    the centre, which every symmetry maps to itself, takes what is left.
-    """
-    grid = math.ldexp(1.0, math.frexp(float(np.abs(weights).sum()))[1] - 52)
-    steps = np.rint(weights / grid)
-    middle = weights.shape[0] // 2
-    steps[middle, middle] -= steps.sum()
-    return steps * grid
-
-
-def _direction(degrees: Number) -> tuple[float, float]:
-    """Cosine and sine, exact at multiples of 90 and equal to each other at 45."""
-    quarters, rest = divmod(float(degrees) % 360.0, 90.0)
-    angle = math.radians(rest)
-    c, s = (math.sqrt(0.5),) * 2 if rest == 45.0 else (math.cos(angle), math.sin(angle))
-    for _ in range(int(quarters)):
-        c, s = 0.0 - s, c
-    return c, s
+from convtool.kernels.formula_parts import (
+    EXACT_BELOW,
+    Generated,
+    Values,
+    Weights,
+    as_typed,
+    bell,
+    direction_of,
+    offsets,
+    outer_product,
+    over,
+    plain,
+    reach_of,
+    side_for,
+    zero_sum,
+)
 
 
 def box(values: Values) -> Generated:
@@ -123,7 +31,7 @@ def box(values: Values) -> Generated:
 
     Args: size, side in pixels. Shape (size, size), sum 1. Source: the definition of the mean.
     """
-    return _outer([1] * int(values["size"]))
+    return outer_product([1] * int(values["size"]))
 
 
 def gaussian(values: Values) -> Generated:
@@ -133,8 +41,8 @@ def gaussian(values: Values) -> Generated:
     Shape (size, size), sum 1. Source: exp(-r^2 / (2 sigma^2)), sampled at pixel centres and normalised per axis.
     """
     sigma = values["sigma"]
-    side = int(values["size"]) if "size" in values else _side("gaussian", _reach(sigma), sigma=sigma)
-    return Generated(_bell(sigma, side))
+    side = int(values["size"]) if "size" in values else side_for("gaussian", reach_of(sigma), sigma=sigma)
+    return Generated(bell(sigma, side))
 
 
 def binomial(values: Values) -> Generated:
@@ -144,7 +52,7 @@ def binomial(values: Values) -> Generated:
     generating kernel of Burt and Adelson, 1983, with a = 3/8.
     """
     order = int(values["size"]) - 1
-    return _outer([math.comb(order, k) for k in range(order + 1)])
+    return outer_product([math.comb(order, k) for k in range(order + 1)])
 
 
 def pyramid(values: Values) -> Generated:
@@ -153,7 +61,7 @@ def pyramid(values: Values) -> Generated:
     Args: size, side in pixels. Shape (size, size), sum 1. Source: outer product of two triangular windows.
     """
     size = int(values["size"])
-    return _outer([min(i + 1, size - i) for i in range(size)])
+    return outer_product([min(i + 1, size - i) for i in range(size)])
 
 
 def disk(values: Values) -> Generated:
@@ -164,7 +72,7 @@ def disk(values: Values) -> Generated:
     """
     radius = float(values["radius"])
     reach = math.ceil(radius - 0.5)
-    _side("disk", reach, radius=values["radius"])
+    side_for("disk", reach, radius=values["radius"])
     # One quadrant, whose first row and column are the half pixels on the axes.
     bounds = np.concatenate([[0.0], np.arange(reach + 1) + 0.5])
     left, right, low, high = bounds[:-1], bounds[1:], bounds[:-1, None], bounds[1:, None]
@@ -196,10 +104,10 @@ def motion(values: Values) -> Generated:
     the bar, sum 1, unchanged by half a turn. Source: a camera moving evenly during the exposure.
     """
     length = float(values["length"])
-    c, s = _direction(values["angle"])
+    c, s = direction_of(values["angle"])
     extent = max(length * abs(c) + abs(s), length * abs(s) + abs(c)) / 2
     reach = math.ceil(extent - 0.5 - 1e-9)
-    side = _side("motion", reach, length=values["length"], angle=values["angle"])
+    side = side_for("motion", reach, length=values["length"], angle=values["angle"])
     along, across = np.array([c, -s]) * length / 2, np.array([s, c]) / 2
     corners = np.array([along + across, along - across, -along - across, across - along]) + side / 2
     area = _coverage(corners, side)
@@ -207,7 +115,7 @@ def motion(values: Values) -> Generated:
     halves = np.rint(2 * area).astype(np.int64)
     if np.array_equal(halves, 2 * area) and halves.sum() < EXACT_BELOW:
         integers = halves // np.gcd.reduce(halves, axis=None)
-        return _over(integers, int(integers.sum()))
+        return over(integers, int(integers.sum()))
     return Generated(area / math.fsum(area.ravel().tolist()))
 
 
@@ -244,8 +152,8 @@ def unsharp(values: Values) -> Generated:
     Source: the darkroom's unsharp mask as a filter; Gonzalez and Woods, Digital Image Processing.
     """
     sigma, amount = values["sigma"], float(values["amount"])
-    side = _side("unsharp", _reach(sigma), sigma=sigma)
-    weights = 0.0 - amount * _bell(sigma, side)
+    side = side_for("unsharp", reach_of(sigma), sigma=sigma)
+    weights = 0.0 - amount * bell(sigma, side)
     weights[side // 2, side // 2] += 1.0 + amount
     return Generated(weights)
 
@@ -256,13 +164,13 @@ def high_boost(values: Values) -> Generated:
     Args: amount, strength, 0 changes nothing. Shape (3, 3), sum 1, exact integers for amounts that are short
     decimals or fractions. Source: Gonzalez and Woods, Digital Image Processing, high-boost filtering.
     """
-    amount = _typed(values["amount"])
+    amount = as_typed(values["amount"])
     p, q = amount.numerator, amount.denominator
     common = math.gcd(p, 9 * q)
     around, centre, divisor = -p // common, (9 * q + 8 * p) // common, 9 * q // common
     rows = [[around] * 3, [around, centre, around], [around] * 3]
     if centre - 8 * around < EXACT_BELOW:
-        return _over(np.array(rows, dtype=np.int64), divisor)
+        return over(np.array(rows, dtype=np.int64), divisor)
     return Generated(np.array([[number / divisor for number in row] for row in rows]))
 
 
@@ -273,11 +181,11 @@ def log(values: Values) -> Generated:
     gaussian * (r^2 - 2 sigma^2)/sigma^4, from which the mean is taken so that flat areas answer 0.
     """
     sigma = float(values["sigma"])
-    side = _side("log", _reach(values["sigma"]), sigma=values["sigma"])
-    squares = _offsets(side) ** 2
+    side = side_for("log", reach_of(values["sigma"]), sigma=values["sigma"])
+    squares = offsets(side) ** 2
     curvature = (squares[:, None] + squares[None, :] - 2 * sigma**2) / sigma**4
-    weights = _bell(sigma, side) * curvature
-    return Generated(_zero_sum(weights - weights.mean()))
+    weights = bell(sigma, side) * curvature
+    return Generated(zero_sum(weights - weights.mean()))
 
 
 def dog(values: Values) -> Generated:
@@ -287,11 +195,11 @@ def dog(values: Values) -> Generated:
     of 1.6 comes closest to the Laplacian of a Gaussian (upside down: the centre is positive if sigma1 < sigma2).
     """
     first, second = values["sigma1"], values["sigma2"]
-    side = _side("dog", _reach(max(first, second)), sigma1=first, sigma2=second)
-    weights = _bell(first, side) - _bell(second, side)
+    side = side_for("dog", reach_of(max(first, second)), sigma1=first, sigma2=second)
+    weights = bell(first, side) - bell(second, side)
     if not weights.any():
         raise KernelError(f"dog: sigma1 {plain(first)} and sigma2 {plain(second)} leave only weights of 0")
-    return Generated(_zero_sum(weights))
+    return Generated(zero_sum(weights))
 
 
 def gabor(values: Values) -> Generated:
@@ -308,13 +216,13 @@ def gabor(values: Values) -> Generated:
     Source: Daugman, 1985; sigma and gamma as in Kruizinga and Petkov, 1999.
     """
     gamma, wavelength = values["gamma"], values["wavelength"]
-    sigma = values.get("sigma", _typed(wavelength) * Fraction(56, 100))
-    side = _side("gabor", math.ceil(3 * max(sigma, sigma / gamma)), sigma=sigma, gamma=gamma)
-    c, s = _direction(values["theta"])
-    column, row = _offsets(side)[None, :], _offsets(side)[:, None]
+    sigma = values.get("sigma", as_typed(wavelength) * Fraction(56, 100))
+    side = side_for("gabor", math.ceil(3 * max(sigma, sigma / gamma)), sigma=sigma, gamma=gamma)
+    c, s = direction_of(values["theta"])
+    column, row = offsets(side)[None, :], offsets(side)[:, None]
     a, b = column * c - row * s, column * s + row * c
     envelope = np.exp(-(a**2 + (float(gamma) * b) ** 2) / (2 * float(sigma) ** 2))
-    shift_cos, shift_sin = _direction(values["phase"])
+    shift_cos, shift_sin = direction_of(values["phase"])
     turn = 2 * math.pi / float(wavelength) * a
     return Generated(envelope / envelope.sum() * (np.cos(turn) * shift_cos - np.sin(turn) * shift_sin))
 

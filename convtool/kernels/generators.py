@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from convtool.errors import KernelError
 from convtool.kernels import formulas
-from convtool.kernels.formulas import EXACT_BELOW, LIMIT, MAX_SIDE, Generated, Number, Values, plain
+from convtool.kernels.formula_parts import EXACT_BELOW, LIMIT, MAX_SIDE, Generated, Number, Values, plain
 from convtool.tuples import NamedTuple
 
 __all__ = [

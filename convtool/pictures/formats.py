@@ -1,8 +1,13 @@
-"""Image formats by suffix: which are read, which are written, and what each can hold. No library is touched."""
+"""The formats: a row says how a file begins, who reads and writes it, and what it can hold. No library is loaded.
+
+A new format is a row, and a module where Pillow alone does not read or write it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from convtool.tuples import NamedTuple
 
@@ -12,44 +17,79 @@ if TYPE_CHECKING:
 DEEP_EXTRA = "pip install 'convtool[deep]'"
 """What brings the libraries for more than 8 bits in colour."""
 
+ALL = ("uint8", "uint16", "float32")
+
 
 class Format(NamedTuple):
-    """A format we write: ``colours`` and ``dtypes`` it can hold, whether alpha and frames, and its longest side."""
+    """A format by the name that ``-f`` has for it.
+
+    ``colours``, ``dtypes``, ``alpha`` and ``frames`` say what a file can hold, ``side`` how long a side it can have.
+    """
 
     name: str
-    colours: tuple[int, ...]
-    dtypes: tuple[str, ...]
-    alpha: bool
+    kind: str
+    """Pillow's name, or NPY. Formats of one kind are read alike."""
+    suffixes: tuple[str, ...]
+    """Those that it is written as; of a format that is only read, those that it has."""
+    begins: bytes = b""
+    """A regular expression of a file's first bytes; empty where another format of the kind has it."""
+    module: str = "pillow_files"
+    """The module of this room that reads and writes it, a ``codec.Codec``."""
+    dtypes: tuple[str, ...] = ()
+    """Empty for a format that is only read."""
+    colours: tuple[int, ...] = (1, 3)
+    """Numbers of colour channels; empty for any."""
+    alpha: bool = False
     frames: bool = False
     side: int = 2**31 - 1
+    also: tuple[str, ...] = ()
+    """Further suffixes of files that are only read."""
 
 
-FORMATS = {
-    "png": Format("png", (1, 3), ("uint8", "uint16"), alpha=True, frames=True),
-    "jpg": Format("jpg", (1, 3), ("uint8",), alpha=False, side=65500),
-    "tif": Format("tif", (1, 3), ("uint8", "uint16", "float32"), alpha=True, frames=True),
-    "webp": Format("webp", (1, 3), ("uint8",), alpha=True, frames=True, side=16383),
-    "bmp": Format("bmp", (1, 3), ("uint8",), alpha=False),
-    "ppm": Format("ppm", (1, 3), ("uint8",), alpha=False),
-    "pgm": Format("pgm", (1,), ("uint8", "uint16"), alpha=False),
-    "npy": Format("npy", (), ("uint8", "uint16", "float32"), alpha=True),
-}
-WRITTEN = {
-    "png": "png",
-    "jpg": "jpg",
-    "jpeg": "jpg",
-    "jpe": "jpg",
-    "jfif": "jpg",
-    "tif": "tif",
-    "tiff": "tif",
-    "webp": "webp",
-    "bmp": "bmp",
-    "ppm": "ppm",
-    "pnm": "ppm",
-    "pgm": "pgm",
-    "npy": "npy",
-}
-READ_ONLY = ("gif", "ico", "avif", "apng", "mpo", "pbm", "pfm")
+KNOWN = (
+    Format("png", "PNG", ("png",), rb"\x89PNG\r\n\x1a\n", "png.files", ("uint8", "uint16"), alpha=True, frames=True,
+           also=("apng",)),
+    Format("jpg", "JPEG", ("jpg", "jpeg", "jpe", "jfif"), rb"\xff\xd8\xff", "jpeg.files", ("uint8",), side=65500,
+           also=("mpo",)),
+    Format("tif", "TIFF", ("tif", "tiff"), rb"II[*+]\0|MM\0[*+]", "tiff", ALL, alpha=True, frames=True),
+    Format("webp", "WEBP", ("webp",), rb"RIFF....WEBP", dtypes=("uint8",), alpha=True, frames=True, side=16383),
+    Format("gif", "GIF", ("gif",), rb"GIF8"),
+    Format("bmp", "BMP", ("bmp",), rb"BM", dtypes=("uint8",)),
+    Format("ppm", "PPM", ("ppm", "pnm"), rb"P[1-6fF]\s", "ppm", ("uint8",)),
+    Format("pgm", "PPM", ("pgm",), module="ppm", dtypes=("uint8", "uint16"), colours=(1,), also=("pbm", "pfm")),
+    Format("ico", "ICO", ("ico",), rb"\x00\x00\x01\x00"),
+    Format("avif", "AVIF", ("avif",), rb"....ftyp(avif|avis|mif1|msf1)"),
+    Format("npy", "NPY", ("npy",), rb"\x93NUMPY", "npy", ALL, (), alpha=True),
+)  # fmt: skip
+"""All formats, in the order in which they are listed."""
+
+FORMATS = {each.name: each for each in KNOWN if each.dtypes}
+"""Those that are written."""
+
+WRITTEN = {suffix: each.name for each in FORMATS.values() for suffix in each.suffixes}
+READ = {suffix for each in KNOWN for suffix in (*each.suffixes, *each.also)}
+
+NOT_AN_IMAGE = f"is not an image that can be read ({', '.join(each.name for each in KNOWN if each.begins)})"
+
+
+class Encoding(NamedTuple):
+    """Encoder settings: ``quality`` of jpg and webp, ``compress`` (fast, small, 0 to 9) of lossless formats.
+
+    ``threads`` are those of one encoder; None: as it sees fit. They never change the bytes.
+    """
+
+    quality: int = 92
+    compress: str = "fast"
+    threads: int | None = None
+
+
+class Output(NamedTuple):
+    """What is written: in which format, of which shape and type, with which settings and metadata."""
+
+    format: Format
+    layout: Layout
+    encoding: Encoding
+    metadata: dict[str, Any]
 
 
 def format_of(suffix: str) -> str | None:
@@ -59,7 +99,25 @@ def format_of(suffix: str) -> str | None:
 
 def is_image_suffix(suffix: str) -> bool:
     """Whether files of this suffix are taken from a folder."""
-    return format_of(suffix) is not None or suffix.removeprefix(".").lower() in READ_ONLY
+    return suffix.removeprefix(".").lower() in READ
+
+
+def reading(head: bytes) -> Format | None:
+    """The format that a file with these first bytes (16 or more) is read as, whatever it is called; None for no image.
+
+    So an EPS that is named .png never starts Ghostscript.
+    """
+    return next((each for each in KNOWN if each.begins and re.match(each.begins, head, re.DOTALL)), None)
+
+
+def misnamed(source: Path | bytes, found: Format) -> str | None:
+    """What to say where a name promises another image format than the file has."""
+    if not isinstance(source, Path) or not is_image_suffix(source.suffix):
+        return None
+    alike = {suffix for each in KNOWN if each.kind == found.kind for suffix in (*each.suffixes, *each.also)}
+    if source.suffix.removeprefix(".").lower() in alike:
+        return None
+    return f"is a {found.name} file, whatever its name says, and was read as one"
 
 
 def refusal(name: str, layout: Layout) -> str | None:

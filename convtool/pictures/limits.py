@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +15,24 @@ MAX_PIXELS = 89_478_485
 
 MAX_BYTES = 1 << 30
 """Default limit of bytes read from standard input: 1 GiB."""
+
+DECODER_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    SyntaxError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    AssertionError,
+    struct.error,
+    zlib.error,
+)
+"""What the decoders are known to raise for broken files: not one family."""
 
 
 class Limits(NamedTuple):

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
+from numpy.typing import NDArray
 
 from convtool.errors import InputError, UsageError
+from convtool.pictures.formats import Output
+from convtool.pictures.limits import Opened, check_size
 from convtool.pictures.picture import Layout, Picture, layout_of_array, picture_from_array
+
+
+def read(opened: Opened) -> Picture | Layout:
+    """An array as a picture."""
+    layout = npy_layout(opened.file)
+    check_size(layout.height, layout.width * -(-layout.channels // 4), opened.limits)
+    return layout if opened.header_only else npy_picture(opened.file)
+
+
+def write(strips: Iterable[NDArray[Any]], output: Output, file: IO[bytes]) -> None:
+    """Write an array (H, W) or (H, W, C)."""
+    layout = output.layout
+    shape = (layout.height, layout.width, layout.channels)
+    header = {"descr": np.dtype(layout.dtype).str, "fortran_order": False, "shape": shape[: 2 + (shape[2] > 1)]}
+    npy.write_array_header_1_0(file, header)
+    for strip in strips:
+        file.write(np.ascontiguousarray(strip).data)
 
 
 def npy_layout(file: IO[bytes]) -> Layout:

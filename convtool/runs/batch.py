@@ -9,10 +9,9 @@ from pathlib import Path
 from convtool.errors import InputError, OutputError, UsageError
 from convtool.layers.maps import MapSpec
 from convtool.layers.stack import Stack, stack_maps
-from convtool.pictures.formats import FORMATS, refusal
+from convtool.pictures.formats import FORMATS, Encoding, refusal
 from convtool.pictures.limits import Limits
 from convtool.pictures.picture import Layout
-from convtool.pictures.writer import Encoding
 from convtool.runs.naming import MapName, Naming, Source, Target, check_collisions
 from convtool.tone.extent import Extent
 from convtool.tuples import NamedTuple

@@ -8,8 +8,9 @@ from typing import IO
 from convtool.layers.filtering import FeatureMap
 from convtool.layers.settings import Settings
 from convtool.layers.streams import Stream
+from convtool.pictures.formats import Encoding
 from convtool.pictures.picture import Picture
-from convtool.pictures.writer import Encoding, encode, encode_frames, encode_strips
+from convtool.pictures.writer import encode, encode_frames, encode_strips
 from convtool.tone.light import SRGB, Light, light_of
 
 

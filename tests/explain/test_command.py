@@ -21,8 +21,8 @@ import pytest
 from PIL import Image
 
 from convtool.cli.apply import command as apply_command
-from convtool.cli.explain import ROWS
 from convtool.cli.explain import command as explain_command
+from convtool.cli.explain_arguments import ROWS
 from tests.support.pictures import Run, noise, saved
 
 

@@ -20,9 +20,10 @@ from convtool.layers.maps import list_maps
 from convtool.layers.plan import MapPlan, plan_map
 from convtool.layers.settings import Settings
 from convtool.layers.streams import Stream
+from convtool.pictures.formats import Encoding
 from convtool.pictures.modes import picture_from_image
 from convtool.pictures.picture import Layout, picture_from_array
-from convtool.pictures.writer import Encoding, encode, encode_strips
+from convtool.pictures.writer import encode, encode_strips
 from convtool.threads import in_order
 from convtool.tone.ranges import Range
 

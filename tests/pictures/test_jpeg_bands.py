@@ -10,9 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from convtool.pictures.formats import Encoding
 from convtool.pictures.jpeg import bands
 from convtool.pictures.picture import Layout
-from convtool.pictures.writer import Encoding, encode_strips
+from convtool.pictures.writer import encode_strips
 
 Samples = NDArray[np.uint8]
 METADATA: dict[str, Any] = {"dpi": (72, 72), "text": {"Comment": "with bands"}}

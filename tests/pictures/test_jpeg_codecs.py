@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convtool.pictures import codecs
+from convtool.pictures.formats import Encoding
 from convtool.pictures.jpeg import decoder, encoder
 from convtool.pictures.jpeg.segments import Frame, parts, plain_frame, tables
 from convtool.pictures.limits import Limits
 from convtool.pictures.picture import Layout, Picture
-from convtool.pictures.writer import Encoding, encode, encode_strips
+from convtool.pictures.writer import encode, encode_strips
 from tests.support.routes import assert_alike, outcome, usual
 
 Samples = NDArray[np.uint8]

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import convtool.pictures.png.deflate
+from convtool.pictures.formats import Encoding
 from convtool.pictures.picture import Layout
 from convtool.pictures.png.rows import PngWriter
-from convtool.pictures.writer import Encoding, encode
+from convtool.pictures.writer import encode
 
 Samples = NDArray[Any]
 MODES = [(channels, depth) for depth in (8, 16) for channels in (1, 2, 3, 4)]
