@@ -116,8 +116,8 @@ def apply(
 
 
 def _checked(rows: Iterable[Option], given: Mapping[str, object]) -> dict[str, object]:
-    """The checked values of options; None where one is not given."""
-    return {row.name: None if given.get(row.name) is None else row.value_of(given[row.name]) for row in rows}
+    """The checked values of the options that are given; None stands for the default where that is nothing."""
+    return {row.name: row.checked(given[row.name]) for row in rows if row.name in given}
 
 
 def _layer(given: object) -> Layer:

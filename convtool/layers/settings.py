@@ -106,8 +106,10 @@ class Option(NamedTuple):
         """The field that it fills."""
         return self.field or self.name
 
-    def value_of(self, given: object) -> Any:
-        """The checked value of what is given in Python; raises UsageError."""
+    def checked(self, given: object) -> Any:
+        """The checked value of what is given in Python; raises UsageError. None is that where it is the default."""
+        if given is None and getattr(DEFAULTS, self.setting, None) is None:
+            return None
         if isinstance(given, str):
             return self.read(given)
         if self.take is None:

@@ -413,7 +413,8 @@ def test_every_definition_has_what_the_contract_gives_it(name: str) -> None:
 
 def test_every_generator_has_a_kernel_of_its_name() -> None:
     made = {name for names in TEXTS.values() for name, definition in names.items() if "generator" in definition}
-    assert made == set(GENERATORS)
+    assert {name for name in made if not name.startswith("laws-")} == set(GENERATORS) - {"laws"}
+    assert len(made) == len(GENERATORS) - 1 + 25
 
 
 def test_showing_one_kernel_reads_no_file_whole() -> None:

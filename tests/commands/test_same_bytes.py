@@ -84,7 +84,8 @@ def test_each_way_gives_the_same_files(first: First, way: str) -> None:
     if fuses(variables) != fuses({}):
         for name in list(others):
             if BANK in name:  # which may differ by rounding
-                np.testing.assert_allclose(read(name, found[name]), read(name, expected[name]), rtol=0, atol=2)
+                apart = 8 if name.endswith(".jpg") else 2  # levels; a JPEG spreads one over its block
+                np.testing.assert_allclose(read(name, found[name]), read(name, expected[name]), rtol=0, atol=apart)
                 others.remove(name)
     assert others == []
 

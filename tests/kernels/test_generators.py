@@ -481,8 +481,10 @@ def test_files_are_plain(path: Path) -> None:
 def test_the_files_and_the_generators_agree_on_defaults() -> None:
     pattern = r"^([^\s#:]+):\n(?:  .*\n)*?  generator: (\S+)\n  parameters: \{(.*)\}"
     found = [match for path in FILES for match in re.findall(pattern, path.read_text(), re.MULTILINE)]
-    assert {name for name, _, _ in found} == set(GENERATORS)
+    assert {generator for _, generator, _ in found} == set(GENERATORS)
     for name, generator, typed in found:
+        if generator == "laws":  # whose kernels are all of them shipped
+            continue
         assert name == generator
         written = {key: float(value) for key, value in re.findall(r"(\w+): ([\d.]+)", typed)}
         defaults = {p.name: p.default for p in GENERATORS[generator].parameters if p.default is not None}
