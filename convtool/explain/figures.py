@@ -9,7 +9,7 @@ from math import isfinite
 from numbers import Rational
 
 from convtool.console import Line, Piece
-from convtool.explain.toning import Number
+from convtool.tone.ranges import Number
 
 DECIMALS = 4
 """Shown of a number that is not whole; of one below 0.001 as many digits."""

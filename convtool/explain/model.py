@@ -18,7 +18,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -29,15 +28,15 @@ from convtool.engine.border import Border
 from convtool.engine.geometry import Axis, Geometry, Pair
 from convtool.errors import UsageError
 from convtool.explain.sums import Taps, Window, slices_of, window_of
-from convtool.explain.toning import Number, Step, tone_steps
+from convtool.explain.toning import Step, tone_steps
 from convtool.layers.filtering import FeatureMap
 from convtool.layers.map_run import weighted_sum
-from convtool.layers.merging import merge
+from convtool.layers.merging import merge, merged_value
 from convtool.layers.plan import MapPlan, Member
 from convtool.layers.settings import Settings
 from convtool.pictures.picture import Picture
 from convtool.tone.extent import Extent
-from convtool.tone.ranges import Range
+from convtool.tone.ranges import Number, Range
 from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
@@ -237,7 +236,7 @@ class Explanation:
                 f" {rows - 1}, columns 0 to {columns - 1}"
             )
         windows = tuple(self.window(at, plane, i, j) for at in one.members)
-        raw = merged([each.raw for each in windows], one.merge)
+        raw = merged_value([each.raw for each in windows], one.merge)
         light = one.filters[0].member.selection.light if plane < one.result.plan.lit else None
         steps = tone_steps(raw, one.range, self.dtype, one.dtype, one.extent, light)
         return Pixel(map_, plane, i, j, windows, raw, steps, float(one.written[i, j, plane]))
@@ -251,15 +250,3 @@ class Explanation:
             if sizes[plane, row, column] > best:
                 best, found = float(sizes[plane, row, column]), (at, plane, row, column)
         return found
-
-
-def merged(values: list[Number], how: str | None) -> Number:
-    """Raw values of one output joined as ``--merge`` does."""
-    if how is None:
-        return values[0]
-    if how == "magnitude":
-        return Fraction(size) if isfinite(size := sqrt(float(sum(y * y for y in values)))) else size
-    if how == "max":
-        return max(values)
-    total = sum(values, Fraction(0))
-    return total / len(values) if how == "mean" else total

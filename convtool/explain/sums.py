@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from convtool.engine import reference
 from convtool.engine.border import Border
 from convtool.engine.geometry import Geometry, Pair
-from convtool.explain.toning import Number
+from convtool.tone.ranges import Number
 from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]

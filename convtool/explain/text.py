@@ -13,8 +13,9 @@ from convtool.engine.geometry import Axis
 from convtool.explain.figures import Figures, filled, flow, grid, heat_of, titled, width_of
 from convtool.explain.model import Explanation, Filter, Pixel
 from convtool.explain.sums import Slice, Window
-from convtool.explain.toning import Number, Step
+from convtool.explain.toning import Step
 from convtool.explain.words import Words
+from convtool.tone.ranges import Number
 from convtool.tone.toner import FULL
 
 WIDTH = 80

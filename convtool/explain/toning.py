@@ -9,12 +9,9 @@ import numpy as np
 
 from convtool.tone.extent import Extent
 from convtool.tone.light import Light
-from convtool.tone.ranges import Range
-from convtool.tone.toner import FULL, MIDDLE
+from convtool.tone.ranges import Number, Range
+from convtool.tone.toner import FULL, units_of
 from convtool.tuples import NamedTuple
-
-Number = Fraction | float
-"""A fraction wherever it is finite."""
 
 
 class Step(NamedTuple):
@@ -40,30 +37,24 @@ def tone_steps(
     Values are fractions, so that nothing is rounded but by the step ``round``.
     """
     steps: list[Step] = []
-    y: Number = Fraction(raw) if isfinite(raw) else float(raw)
+    start: Number = Fraction(raw) if isfinite(raw) else float(raw)
+    y = start
 
     def then(name: str, operands: tuple[Number, ...], value: Number) -> None:
         nonlocal y
         y = value
         steps.append(Step(name, operands, value))
 
-    full, middle = FULL[source], MIDDLE[source]
-    low, high = sorted(end * policy.gain for end in extent.ends)
+    units = units_of(source)
     if policy.gain != 1:
         then("gain", (policy.gain,), y * policy.gain)
-    if policy.how == "abs":
-        then("abs", (), y if y > 0 else -y)
-    elif policy.how == "shift":
-        then("shift", (middle,), y + middle)
-    elif policy.how == "stretch" and low != high:
-        then("stretch", (low, high, full), (y - low) / (high - low) * full)
-    elif policy.how == "symmetric":
-        peak = max(abs(low), abs(high))
-        then("symmetric", (peak, full - middle, middle), (y / peak if peak else Fraction(0)) * (full - middle) + middle)
+    operands = policy.operands(units, extent.ends)
+    if operands is not None:
+        then(policy.how, operands, policy.line(units, extent.ends).of(start))
     integer = dtype != "float32"
     top = FULL[dtype if integer else source]
-    if top != full:
-        then("units", (top / full,), y * (top / full))
+    if top != units.full:
+        then("units", (top / units.full,), y * (top / units.full))
     if light is not None and isfinite(y):
         then("coded", (), Fraction(float(light.encoded(np.array(float(y)), int(top)))))
     if not integer:

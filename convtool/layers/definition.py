@@ -8,25 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import exp, isfinite, sqrt, tanh
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convtool.engine import reference
-from convtool.layers.options import Activation, Pool
+from convtool.layers.activations import activated_value
+from convtool.layers.exact import Number, exact
+from convtool.layers.merging import merged_value
+from convtool.layers.options import Pool
 from convtool.layers.plan import MapPlan, Member, StackPlan
 from convtool.pictures.picture import Picture
 from convtool.tone.toner import FULL
 
-Number = Fraction | float
-"""A fraction wherever it is finite."""
 Doubles = NDArray[np.float64]
-
-
-def exact(value: float) -> Number:
-    """A number as a fraction, unless it is infinite or NaN."""
-    return Fraction(value) if isfinite(value) else value
 
 
 class Definition:
@@ -53,7 +48,7 @@ class Definition:
             channels, opacity = self._member(plan, member, layer, i, j)
             maps.append(channels)
             opacities.append(opacity)
-        return [_merge(values, plan.spec.merge) for values in zip(*maps, strict=True)], min(opacities)
+        return [merged_value(values, plan.spec.merge) for values in zip(*maps, strict=True)], min(opacities)
 
     def _member(self, plan: MapPlan, member: Member, layer: int, i: int, j: int) -> tuple[list[Number], Number]:
         pool = plan.pool
@@ -70,7 +65,7 @@ class Definition:
     def _activated(self, plan: MapPlan, member: Member, layer: int, i: int, j: int) -> tuple[list[Number], Number]:
         channels, opacity = self._sums(member, layer, i, j)
         if plan.activation is not None:
-            channels = [_activate(y, plan.activation) for y in channels]
+            channels = [activated_value(y, plan.activation) for y in channels]
         return channels, opacity
 
     def _samples(self, member: Member, layer: int, rows: list[int], columns: list[int]) -> NDArray[np.generic]:
@@ -178,27 +173,6 @@ def _weighted(
     here = [exact(float(value)) for value in seen.anchor]
     colours = [y + v * (t - u) for y, u, t, v in zip(over, under, totals, here, strict=True)]
     return colours, exact(seen.anchor_alpha)
-
-
-def _merge(values: tuple[Number, ...], how: str | None) -> Number:
-    if how == "magnitude":
-        return exact(sqrt(float(sum((y * y for y in values), Fraction(0)))))
-    if how == "max":
-        return max(values)
-    return sum(values, Fraction(0)) / (len(values) if how == "mean" else 1)
-
-
-def _activate(y: Number, activation: Activation) -> Number:
-    if activation.how == "relu":
-        return max(y, Fraction(0))
-    if activation.how == "leaky":
-        return y if y > 0 else y * exact(activation.slope)
-    if activation.how == "abs":
-        return y if y > 0 else -y
-    if activation.how == "tanh":
-        return exact(tanh(float(y)))
-    value = float(y)
-    return exact(1 / (1 + exp(-value)) if value > -700 else 0.0)
 
 
 def _pooled(window: list[tuple[list[Number], Number]], pool: Pool, *, weighted: bool) -> tuple[list[Number], Number]:

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convtool.engine.bank import scaled
+from convtool.layers.activations import activate
 from convtool.layers.channels import anchor_rows
 from convtool.layers.layer_input import Incoming
 from convtool.layers.merging import merge
 from convtool.layers.plan import MapPlan, Member, alpha_full
-from convtool.layers.pooling import activate, pooled, pooled_rows, pooled_visible
+from convtool.layers.pooling import pooled, pooled_rows, pooled_visible
 from convtool.tone.extent import NOTHING, Extent, Meter
 from convtool.tone.toner import Toner, tone_alpha
 
@@ -36,7 +37,7 @@ class MapRun:
         """``extent`` asks for the smallest and largest value even if no policy needs them."""
         self.plan = plan
         self.pictures = [coming.seen(member.inputs) for member in plan.members]
-        self.fitted = plan.spec.range.how in ("stretch", "symmetric")
+        self.fitted = plan.spec.range.fitted
         self._measures = extent and not self.fitted
         self._meter = Meter()
         kind = plan.members[0].selection.alpha

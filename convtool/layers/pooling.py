@@ -1,4 +1,4 @@
-"""What comes after the sum in a layer: an activation for every value, then pooling of windows."""
+"""Pooling: the largest or the mean value of windows."""
 
 from __future__ import annotations
 
@@ -7,30 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convtool.layers.options import Activation, Pool
+from convtool.layers.options import Pool
 
 Floats = NDArray[np.float32]
-
-
-def activate(y: Floats, activation: Activation) -> None:
-    """Put every value through an activation, in place.
-
-    NaN stays NaN, as in torch.
-    """
-    if activation.how == "relu":
-        np.clip(y, 0, None, out=y)
-    elif activation.how == "leaky":
-        np.multiply(y, np.float32(activation.slope), out=y, where=y < 0)
-    elif activation.how == "abs":
-        np.abs(y, out=y)
-    elif activation.how == "tanh":
-        np.tanh(y, out=y)
-    elif activation.how == "sigmoid":
-        with np.errstate(over="ignore"):  # exp of a large number is infinite, and its reciprocal 0, as it should be
-            np.negative(y, out=y)
-            np.exp(y, out=y)
-            y += 1
-            np.reciprocal(y, out=y)
 
 
 def pooled_rows(pool: Pool, first: int, last: int) -> tuple[int, int]:

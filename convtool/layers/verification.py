@@ -11,11 +11,12 @@ from math import isfinite
 
 import numpy as np
 
-from convtool.layers.definition import Definition, Number, exact
+from convtool.layers.definition import Definition
+from convtool.layers.exact import Number, exact
 from convtool.layers.filtering import FeatureMap
 from convtool.layers.plan import MapPlan, StackPlan
 from convtool.pictures.picture import Picture
-from convtool.tone.toner import FULL, MIDDLE
+from convtool.tone.toner import FULL, units_of
 
 SEED = 2012
 """The pixels are the same in every run."""
@@ -118,21 +119,9 @@ def _coded(found: FeatureMap, y: Number, lit: bool) -> Number:
 
 
 def _tone(y: Number, plan: MapPlan, ends: tuple[Fraction, Fraction]) -> Number:
-    policy, dtype = plan.spec.range, plan.layout.dtype
-    full, middle = FULL[plan.source.dtype] * plan.scale, MIDDLE[plan.source.dtype] * plan.scale
-    low, high = sorted(end * policy.gain for end in ends)
-    y = y * policy.gain
-    if policy.how == "abs":
-        y = y if y > 0 else -y
-    elif policy.how == "shift":
-        y = y + middle
-    elif policy.how == "stretch" and low != high:
-        y = (y - low) / (high - low) * full
-    elif policy.how == "symmetric":
-        peak = max(abs(low), abs(high))
-        ratio: Number = y / peak if peak else Fraction(0)
-        y = ratio * (full - middle) + middle
-    return y if dtype == "float32" else y * (FULL[dtype] / full)
+    dtype, units = plan.layout.dtype, units_of(plan.source.dtype, plan.scale)
+    y = plan.spec.range.line(units, ends).of(y)
+    return y if dtype == "float32" else y * (FULL[dtype] / units.full)
 
 
 def _rounded(y: Number, dtype: str) -> float:

@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 
 from convtool.tone.extent import Extent
 from convtool.tone.light import Light
-from convtool.tone.ranges import Range
+from convtool.tone.ranges import Range, Units
 from convtool.tone.rounding import Finish
-from convtool.tuples import NamedTuple
 
 Array = NDArray[Any]
 
@@ -32,11 +31,9 @@ FULL = {"uint8": Fraction(255), "uint16": Fraction(65535), "float32": Fraction(1
 MIDDLE = {"uint8": Fraction(128), "uint16": Fraction(32768), "float32": Fraction(1, 2)}
 
 
-class Units(NamedTuple):
-    """What values are measured in: full scale and middle."""
-
-    full: Fraction
-    middle: Fraction
+def units_of(source: str, scale: Fraction = Fraction(1)) -> Units:
+    """Full scale and middle of samples of a type that were multiplied by ``scale``."""
+    return Units(FULL[source] * scale, MIDDLE[source] * scale)
 
 
 class Toner:
@@ -67,18 +64,13 @@ class Toner:
         self._known: dict[tuple[Any, ...], tuple[Finish, Fraction, Fraction]] = {}
         self._dtype = np.dtype(dtype)
         self._full = int(FULL[dtype]) if self._dtype.kind == "u" else 0
-        self._abs = policy.how == "abs"
-        self._fitted = policy.how in ("stretch", "symmetric")
-        units = Units(FULL[source] * scale, MIDDLE[source] * scale)
+        self._fitted = policy.fitted
+        if self._fitted and extent is None:
+            raise ValueError(f"{policy.how} needs the extent of the map")
+        units = units_of(source, scale)
         to_output = FULL[dtype] / units.full if self._full else Fraction(1)
-        self._gain = policy.gain * to_output
-        self._shift = Fraction(0)
-        if policy.how == "shift":
-            self._shift = units.middle * to_output
-        elif self._fitted:
-            if extent is None:
-                raise ValueError(f"{policy.how} needs the extent of the map")
-            self._gain, self._shift = _fitted(policy, units, to_output, extent)
+        line = policy.line(units, extent.ends) if extent is not None else policy.line(units)
+        self._gain, self._shift, self._abs = line.gain * to_output, line.shift * to_output, line.absolute
 
     def values(self, y: NDArray[np.float32], out: Array) -> None:
         """Write float values in the input's units to ``out``; ``y`` may be overwritten."""
@@ -165,22 +157,6 @@ def _in_double(factor: Fraction, offset: Fraction) -> Finish:
     if max(abs(top), abs(added), bottom) >= 2**53:
         return Finish("double", multiply=float(factor), add=float(offset))
     return Finish("double", top, bottom, added)
-
-
-def _fitted(policy: Range, units: Units, to_output: Fraction, extent: Extent) -> tuple[Fraction, Fraction]:
-    """Gain and shift of the two policies that look at the whole map."""
-    gain = policy.gain
-    low, high = sorted(end * gain for end in extent.ends)
-    if policy.how == "stretch":
-        if low == high:
-            return gain * to_output, Fraction(0)
-        factor = units.full * to_output / (high - low)
-        return gain * factor, -low * factor
-    middle = units.middle * to_output
-    peak = max(abs(low), abs(high))
-    if peak == 0:
-        return Fraction(0), middle
-    return gain * (units.full - units.middle) * to_output / peak, middle
 
 
 def tone_alpha(alpha: Array, source: str, dtype: str, out: Array) -> None:

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convtool.errors import UsageError
-from convtool.layers.options import Activation
+from convtool.layers.activations import activated_program
+from convtool.layers.merging import MERGES
+from convtool.tone.ranges import Units
 from convtool.translate.recipe import Map, Nested, Part, Recipe, Run
 from convtool.translate.sliding import HEAD, NUMPY, OPENCV, SCIPY, TORCH, Sliding
 
@@ -150,21 +152,21 @@ def _map(each: Map, recipe: Recipe, run: Run, function: str, number: int) -> lis
             lines += _part(part, name, function, number)
             lines += _affine(name, part.factor, part.bias)
             if recipe.activation:
-                lines.append(f"{name} = {_activated(name, recipe.activation)}")
+                lines.append(f"{name} = {activated_program(name, recipe.activation)}")
             if recipe.pool:
                 how = "mean" if recipe.pool.how == "avg" else "max"
                 lines.append(f"{name} = pool({name}, {recipe.pool.size}, {recipe.pool.stride}).{how}(axis=(3, 4))")
         if each.merge:
-            lines.append(f"y = {_merged(each.merge, names)}  # {each.merge}")
+            lines.append(f"y = {MERGES[each.merge].program(names)}  # {each.merge}")
         factor, offset = gain, Fraction(0)
-    how, to_output = each.range.how, each.to_output
-    if how in ("stretch", "symmetric"):
+    to_output = each.to_output
+    if each.range.fitted:
         lines += _affine("y", factor, offset)
-        lines += _fitted(how, run, to_output, alpha=each.alpha == "channel")
+        lines += _fitted(each.range.how, run, to_output, alpha=each.alpha == "channel")
     else:
-        shift = run.middle if how == "shift" else Fraction(0)
-        lines += _affine("y", factor * to_output, (offset + shift) * to_output)
-        if how == "abs":
+        line = each.range._replace(gain=Fraction(1)).line(Units(run.full, run.middle))  # the gain is in the factor
+        lines += _affine("y", factor * to_output, (offset + line.shift) * to_output)
+        if line.absolute:
             lines.append("y = np.abs(y)")
     if each.alpha == "anchor":
         rows, columns = (_anchors(at, each, recipe) for at in (0, 1))
@@ -173,16 +175,6 @@ def _map(each: Map, recipe: Recipe, run: Run, function: str, number: int) -> lis
         scale = f" / {full.denominator}" if full.numerator == 1 and full != 1 else scale
         lines.append(f"y = np.concatenate([y, x[{rows}][:, {columns}, -1:]{scale}], axis=2)  # its own alpha")
     return lines
-
-
-def _activated(name: str, activation: Activation) -> str:
-    return {
-        "relu": f"np.maximum({name}, 0)",
-        "leaky": f"np.where({name} < 0, {name} * {activation.slope!r}, {name})",
-        "abs": f"np.abs({name})",
-        "sigmoid": f"1 / (1 + np.exp(-{name}))",
-        "tanh": f"np.tanh({name})",
-    }[activation.how]
 
 
 def _anchors(axis: int, each: Map, recipe: Recipe) -> str:
@@ -263,15 +255,6 @@ def _affine(name: str, factor: Fraction, offset: Fraction) -> list[str]:
     if bottom != 1:
         text = f"({text}) / {bottom}" if added else f"{text} / {bottom}"
     return [f"{name} = {text}"]
-
-
-def _merged(how: str, names: list[str]) -> str:
-    if how == "max":
-        return f"np.maximum.reduce([{', '.join(names)}])"
-    if how == "magnitude":
-        return f"np.sqrt({' + '.join(f'{name} ** 2' for name in names)})"
-    total = " + ".join(names)
-    return total if how == "sum" else f"({total}) / {len(names)}"
 
 
 def _fitted(how: str, run: Run, to_output: Fraction, *, alpha: bool) -> list[str]:

@@ -19,8 +19,11 @@ from convtool import apply
 from convtool.errors import GeometryError, KernelError, UsageError
 from convtool.kernels.kernel import Kernel, KernelSet, make_kernel
 from convtool.kernels.library import Library
+from convtool.layers import options
+from convtool.layers.activations import ACTIVATIONS
 from convtool.layers.filtering import filter_map
 from convtool.layers.maps import MapSpec, list_maps
+from convtool.layers.merging import MERGES
 from convtool.layers.plan import plan_map
 from convtool.layers.settings import Settings
 from convtool.pictures.picture import picture_from_array
@@ -247,3 +250,8 @@ def test_threads_change_no_byte_and_warn_of_nothing(options: dict[str, str]) -> 
         more = filter_map(plan, picture, threads=threads)
         np.testing.assert_array_equal(more.samples, one.samples)
         assert (more.clipped, more.extent) == (one.clipped, one.extent)
+
+
+def test_every_word_has_its_row() -> None:
+    assert tuple(MERGES) == options.MERGES
+    assert tuple(ACTIVATIONS) == options.ACTIVATIONS
