@@ -20,11 +20,47 @@ from numpy.typing import NDArray
 from convtool.errors import UsageError
 from convtool.tuples import NamedTuple
 
-MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")
 Positions = NDArray[np.intp]
 
 OUTSIDE = -1
 """Index of a sample that the border's constant stands for."""
+
+
+def _constant(positions: Positions, size: int) -> Positions:
+    return np.where((positions >= 0) & (positions < size), positions, OUTSIDE)
+
+
+def _replicate(positions: Positions, size: int) -> Positions:
+    return positions.clip(0, size - 1)
+
+
+def _reflect(positions: Positions, size: int) -> Positions:
+    if size == 1:  # nothing to mirror about: the sample repeats, as in NumPy
+        return np.zeros_like(positions)
+    folded = positions % (2 * (size - 1))
+    return np.minimum(folded, 2 * (size - 1) - folded)
+
+
+def _symmetric(positions: Positions, size: int) -> Positions:
+    folded = positions % (2 * size)
+    return np.minimum(folded, 2 * size - 1 - folded)
+
+
+def _circular(positions: Positions, size: int) -> Positions:
+    return positions % size
+
+
+SOURCES = {
+    "zeros": _constant,
+    "constant": _constant,
+    "replicate": _replicate,
+    "reflect": _reflect,
+    "symmetric": _symmetric,
+    "circular": _circular,
+}
+"""The modes: each maps positions on an axis of ``size`` samples to indices within it."""
+
+MODES = tuple(SOURCES)
 
 
 class Border(NamedTuple):
@@ -33,21 +69,14 @@ class Border(NamedTuple):
     mode: str
     value: float = 0.0
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether one number stands outside the image."""
+        return SOURCES[self.mode] is _constant
+
     def source(self, positions: Positions, size: int) -> Positions:
         """Map positions on an axis of ``size`` samples to indices within it, OUTSIDE for a constant sample."""
-        if self.mode in ("zeros", "constant"):
-            return np.where((positions >= 0) & (positions < size), positions, OUTSIDE)
-        if self.mode == "replicate":
-            return positions.clip(0, size - 1)
-        if self.mode == "circular":
-            return positions % size
-        if self.mode == "symmetric":
-            folded = positions % (2 * size)
-            return np.minimum(folded, 2 * size - 1 - folded)
-        if size == 1:  # nothing to mirror about: the sample repeats, as in NumPy
-            return np.zeros_like(positions)
-        folded = positions % (2 * (size - 1))
-        return np.minimum(folded, 2 * (size - 1) - folded)
+        return SOURCES[self.mode](positions, size)
 
 
 def make_border(mode: str, value: float = 0.0) -> Border:
@@ -83,7 +112,7 @@ class Strips:
         self._sides = np.concatenate((np.arange(lead), np.arange(self._inner.stop, columns)))
         source = border.source(first_column + self._sides, width)
         self._source = source
-        constant = border.mode in ("zeros", "constant")
+        constant = border.is_constant
         within = source - first_column
         self._held = constant or bool(((within >= lead) & (within < self._inner.stop)).all())
         self._blanks = _runs(self._sides, self._sides) if constant else []

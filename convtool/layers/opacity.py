@@ -67,7 +67,7 @@ class WeightedSum:
         self._scale = bank.scales[0]
         self._weight = bank.multiplied[0]  # (C or 1, kh, kw)
         self._blur = bool((bank.weights >= 0).all() and self._weight.sum() > 0)
-        opaque = Border("constant", full) if border.mode in ("zeros", "constant") else border
+        opaque = Border("constant", full) if border.is_constant else border
         outside = Border("constant", border.value * full) if border.mode == "constant" else border
         self._colour = _colour_sums(bank, geometry, outside, peak * full, whole)
         # Blurs divide by the alpha under all weights; others need it under the weights of each channel.
