@@ -21,7 +21,6 @@ KINDS = {1: "minisblack", 2: "minisblack", 3: "rgb", 4: "rgb"}
 def without(monkeypatch: pytest.MonkeyPatch) -> None:
     """A computer without the extra."""
     monkeypatch.setattr("convtool.pictures.formats.has_deep", lambda: False)
-    monkeypatch.setattr("convtool.pictures.reader.has_deep", lambda: False)
 
 
 def tiff(path: str, values: Array, **options: Any) -> None:
